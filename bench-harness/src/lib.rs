@@ -1,0 +1,1 @@
+//! The load generator. Filled by its own issue.

@@ -1,0 +1,41 @@
+//! What pure code hands out to be logged: a level and a text. `runtime::logger` stamps and writes it.
+//!
+//! The texts are nats-server's where it has one, because tools and test suites wait for them.
+
+/// nats-server's levels. `Error` means that a person should look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Fatal,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Level {
+    /// The three letters between brackets in a log line.
+    pub fn label(self) -> &'static str {
+        match self {
+            Level::Fatal => "FTL",
+            Level::Error => "ERR",
+            Level::Warn => "WRN",
+            Level::Info => "INF",
+            Level::Debug => "DBG",
+            Level::Trace => "TRC",
+        }
+    }
+}
+
+/// One line for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub level: Level,
+    pub text: String,
+}
+
+impl Record {
+    pub fn new(level: Level, text: impl Into<String>) -> Record {
+        Record { level, text: text.into() }
+    }
+}

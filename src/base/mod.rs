@@ -1,0 +1,7 @@
+//! What everything stands on: identifiers, time, chance, limits, log records. Knows nothing of NATS.
+
+pub mod clock;
+pub mod ids;
+pub mod limits;
+pub mod log;
+pub mod rng;

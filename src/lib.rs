@@ -1,0 +1,4 @@
+//! Trunkline: a message broker that speaks the NATS protocol.
+#![deny(unsafe_code)]
+
+pub mod base;

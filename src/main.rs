@@ -1,0 +1,2 @@
+//! The broker's binary: see [`trunkline`].
+fn main() {}
