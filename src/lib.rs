@@ -2,3 +2,5 @@
 #![deny(unsafe_code)]
 
 pub mod base;
+pub mod interest;
+pub mod subject;

@@ -36,3 +36,52 @@ impl fmt::Display for ClientNumber {
         self.0.fmt(f)
     }
 }
+
+/// Some of the shards of this process.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShardSet(u64);
+
+impl ShardSet {
+    pub const EMPTY: ShardSet = ShardSet(0);
+
+    pub fn insert(&mut self, shard: ShardId) {
+        self.0 |= 1 << shard.0;
+    }
+
+    pub fn remove(&mut self, shard: ShardId) {
+        self.0 &= !(1 << shard.0);
+    }
+
+    pub fn contains(self, shard: ShardId) -> bool {
+        self.0 & (1 << shard.0) != 0
+    }
+
+    #[must_use]
+    pub fn union(self, other: ShardSet) -> ShardSet {
+        ShardSet(self.0 | other.0)
+    }
+
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// The members, ascending.
+    pub fn iter(self) -> impl Iterator<Item = ShardId> {
+        (0..64u8)
+            .map(ShardId)
+            .filter(move |shard| self.contains(*shard))
+    }
+}
+
+impl fmt::Debug for ShardSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.iter().map(|shard| shard.0))
+            .finish()
+    }
+}

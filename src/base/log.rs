@@ -36,6 +36,9 @@ pub struct Record {
 
 impl Record {
     pub fn new(level: Level, text: impl Into<String>) -> Record {
-        Record { level, text: text.into() }
+        Record {
+            level,
+            text: text.into(),
+        }
     }
 }

@@ -5,3 +5,5 @@ pub mod ids;
 pub mod limits;
 pub mod log;
 pub mod rng;
+pub mod slab;
+pub mod small_bytes;

@@ -40,7 +40,10 @@ mod tests {
         for _ in 0..50_000 {
             counts[rng.below(5) as usize] += 1;
         }
-        assert!(counts.iter().all(|count| (9_000..11_000).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (9_000..11_000).contains(count)),
+            "{counts:?}"
+        );
     }
 
     #[test]

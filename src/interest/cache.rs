@@ -1,0 +1,185 @@
+//! The answers a shard remembers: subject → who gets it. *Hot path.*
+//!
+//! An entry is one cache line: with one subscriber, the usual case, the look-up and the delivery touch nothing else
+//! of it. Answers that "nobody" wants a subject are remembered too; they cost as little as a hit.
+//!
+//! Invariants
+//! - An entry is believed only while its [`Stamp`] is current; nobody hunts for entries to delete them.
+//! - Entries are bounded in number and in targets; the ones not used lately give way (CLOCK).
+
+use super::epochs::{Epochs, Stamp};
+use super::fanout::{Answer, Prefix, Route};
+use crate::base::limits::{CACHED_SUBJECTS_MAX, CACHED_TARGETS_MAX};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+/// Where an answer was found last time; a wrong one costs a compare. Sessions and lanes keep one each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memo(u32);
+
+#[derive(Debug)]
+pub(super) struct Cache {
+    table: HashTable<u32>,
+    entries: Vec<Entry>,
+    /// Where the search for an entry to give up goes on.
+    hand: usize,
+    targets: usize,
+    hasher: FixedState,
+}
+
+#[derive(Debug)]
+#[repr(align(64))]
+struct Entry {
+    answer: Answer,
+    stamp: Stamp,
+}
+
+const _: () = assert!(size_of::<Entry>() == 64, "an entry is one cache line");
+
+/// What [`Cache::look_up`] found out.
+pub(super) enum Found {
+    /// A current answer.
+    Current(Memo),
+    /// An entry whose answer must be made anew.
+    Stale(Memo),
+    Absent,
+}
+
+impl Cache {
+    pub(super) fn new(seed: u64) -> Cache {
+        Cache {
+            table: HashTable::new(),
+            entries: Vec::new(),
+            hand: 0,
+            targets: 0,
+            hasher: FixedState::with_seed(seed),
+        }
+    }
+
+    #[inline]
+    pub(super) fn look_up(&mut self, subject: &[u8], memo: Memo, epochs: &Epochs) -> Found {
+        let key = match self.entries.get(memo.0 as usize) {
+            Some(entry) if entry.answer.subject() == subject => memo.0,
+            _ => {
+                let hash = self.hasher.hash_one(subject);
+                let entries = &self.entries;
+                let is_it = |key: &u32| entries[*key as usize].answer.subject() == subject;
+                match self.table.find(hash, is_it) {
+                    Some(key) => *key,
+                    None => return Found::Absent,
+                }
+            }
+        };
+        let entry = &mut self.entries[key as usize];
+        if !entry.answer.used {
+            entry.answer.used = true;
+        }
+        if entry.stamp == epochs.stamp(entry.answer.area) {
+            Found::Current(Memo(key))
+        } else {
+            Found::Stale(Memo(key))
+        }
+    }
+
+    #[inline]
+    pub(super) fn answer(&self, memo: Memo) -> &Answer {
+        &self.entries[memo.0 as usize].answer
+    }
+
+    /// Replaces a stale answer.
+    pub(super) fn refresh(&mut self, memo: Memo, mut answer: Answer, epochs: &Epochs) {
+        let entry = &mut self.entries[memo.0 as usize];
+        debug_assert_eq!(entry.answer.subject(), answer.subject());
+        self.targets = self.targets - entry.answer.weight() + answer.weight();
+        answer.area = entry.answer.area;
+        entry.stamp = epochs.stamp(answer.area);
+        entry.answer = answer;
+        self.shrink(memo);
+    }
+
+    /// Remembers the answer for a subject that has no entry.
+    pub(super) fn remember(&mut self, mut answer: Answer, epochs: &Epochs) -> Memo {
+        answer.area = epochs.area_of(answer.subject());
+        let stamp = epochs.stamp(answer.area);
+        let hash = self.hasher.hash_one(answer.subject());
+        self.targets += answer.weight();
+        let entry = Entry { answer, stamp };
+        let key = if self.entries.len() < CACHED_SUBJECTS_MAX {
+            self.entries.push(entry);
+            self.entries.len() - 1
+        } else {
+            let key = self.least_used();
+            self.give_up(key);
+            self.entries[key] = entry;
+            key
+        };
+        let memo = Memo(u32::try_from(key).unwrap_or(u32::MAX));
+        let Cache {
+            table,
+            entries,
+            hasher,
+            ..
+        } = self;
+        let rehash = |key: &u32| hasher.hash_one(entries[*key as usize].answer.subject());
+        table.insert_unique(hash, memo.0, rehash);
+        self.shrink(memo);
+        memo
+    }
+
+    /// Makes the answer for one subject suspect: a literal pattern came or went.
+    pub(super) fn distrust(&mut self, subject: &[u8]) {
+        let entries = &self.entries;
+        let is_it = |key: &u32| entries[*key as usize].answer.subject() == subject;
+        if let Some(key) = self.table.find(self.hasher.hash_one(subject), is_it) {
+            self.entries[*key as usize].stamp = Stamp::STALE;
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn targets(&self) -> usize {
+        self.targets
+    }
+
+    /// Gives up answers until the targets fit, sparing the one just made.
+    fn shrink(&mut self, spare: Memo) {
+        let mut rounds = self.entries.len() * 2;
+        while self.targets > CACHED_TARGETS_MAX && rounds > 0 {
+            rounds -= 1;
+            let key = self.least_used();
+            if key != spare.0 as usize && self.entries[key].answer.weight() > 0 {
+                // The entry keeps its subject and its place; only the targets go.
+                let entry = &mut self.entries[key];
+                self.targets -= entry.answer.weight();
+                let area = entry.answer.area;
+                entry.answer = Answer::new(entry.answer.subject(), Prefix::NoSid, Route::Nobody);
+                entry.answer.area = area;
+                entry.stamp = Stamp::STALE;
+            }
+        }
+    }
+
+    /// CLOCK: an entry used since the hand last came by gets another round.
+    fn least_used(&mut self) -> usize {
+        loop {
+            let key = self.hand;
+            self.hand = (self.hand + 1) % self.entries.len();
+            if !std::mem::take(&mut self.entries[key].answer.used) {
+                return key;
+            }
+        }
+    }
+
+    fn give_up(&mut self, key: usize) {
+        let entry = &self.entries[key];
+        self.targets -= entry.answer.weight();
+        let hash = self.hasher.hash_one(entry.answer.subject());
+        if let Ok(found) = self.table.find_entry(hash, |other| *other as usize == key) {
+            found.remove();
+        }
+    }
+}

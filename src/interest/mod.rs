@@ -1,0 +1,499 @@
+//! Who wants what, as one shard knows it. *Hot path: [`Interest::answer`]; the rest is per subscription.*
+//!
+//! Two kinds of origin: subscriptions of this shard's own connections, one by one, and for every other shard the
+//! patterns it has subscriptions for, with a weight per queue group. A peer shard is to this room what a routed server
+//! is to a cluster.
+//!
+//! Invariants
+//! - A pattern is here exactly while somebody wants it; an answer is made from patterns only, never from other answers.
+//! - [`Wants`] is handed out for the first local wish for a pattern, for the last one gone, and for every change in the
+//!   number of members of a queue group: with these, a peer's picture is complete.
+//! - It does not know what a socket, a session or a message is.
+
+mod cache;
+mod epochs;
+mod fanout;
+mod trie;
+
+#[cfg(test)]
+mod tests;
+
+use crate::base::ids::{ShardId, ShardSet};
+use crate::base::slab::Slab;
+use crate::base::small_bytes::SmallBytes;
+use crate::subject::{Pattern, Subject};
+use cache::{Cache, Found};
+use epochs::Epochs;
+use fanout::Prefix;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+use trie::Trie;
+
+pub use cache::Memo;
+pub use fanout::{Answer, Fanout, GroupFanout, Route, Target};
+
+/// Names a subscription of this shard while it lives.
+pub type SubscriptionId = u32;
+type PatternId = u32;
+
+const NONE: u32 = u32::MAX;
+
+/// The interest of one shard, its own and its peers'.
+#[derive(Debug)]
+pub struct Interest {
+    patterns: Slab<Wanted>,
+    literals: HashTable<PatternId>,
+    wildcards: Trie,
+    subscriptions: Slab<Subscription>,
+    epochs: Epochs,
+    cache: Cache,
+    scratch: Scratch,
+    hasher: FixedState,
+}
+
+/// One subscription of a connection of this shard.
+#[derive(Debug)]
+pub struct Subscription {
+    /// The slot of the connection that made it.
+    pub connection: u32,
+    /// The identifier its client gave it.
+    pub sid: SmallBytes,
+    /// Messages handed to it since it was made.
+    pub delivered: u64,
+    /// It ends with this many deliveries; 0 is never (`UNSUB <sid> <max>`).
+    pub delivered_max: u64,
+    pattern: PatternId,
+    /// Its neighbours among the plain subscriptions of its pattern, or `NONE`.
+    next: u32,
+    previous: u32,
+    in_group: bool,
+}
+
+/// A change that the other shards must learn: this shard now has `weight` subscriptions of that kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wants {
+    pub pattern: Box<[u8]>,
+    /// Empty for plain subscriptions; their weight is 0 or 1.
+    pub queue: Box<[u8]>,
+    pub weight: u32,
+}
+
+/// A pattern and everyone who wants it.
+#[derive(Debug)]
+struct Wanted {
+    pattern: Box<[u8]>,
+    /// The plain subscriptions of this shard, as a list through [`Subscription`].
+    plain: u32,
+    peers: ShardSet,
+    // Boxed: most patterns have no queue group, and there may be millions of patterns.
+    #[allow(
+        clippy::box_collection,
+        reason = "one word instead of three in every pattern"
+    )]
+    groups: Option<Box<Vec<Group>>>,
+}
+
+#[derive(Debug)]
+struct Group {
+    name: Box<[u8]>,
+    members: Vec<SubscriptionId>,
+    peers: Vec<(ShardId, u32)>,
+}
+
+/// Lists that [`Interest::resolve`] fills anew each time, kept for their memory.
+#[derive(Debug, Default)]
+struct Scratch {
+    patterns: Vec<PatternId>,
+    plain: Vec<SubscriptionId>,
+}
+
+impl Interest {
+    /// `seed` keeps others from choosing subjects that share a hash bucket.
+    pub fn new(seed: u64) -> Interest {
+        Interest {
+            patterns: Slab::new(),
+            literals: HashTable::new(),
+            wildcards: Trie::new(seed),
+            subscriptions: Slab::new(),
+            epochs: Epochs::new(seed),
+            cache: Cache::new(seed),
+            scratch: Scratch::default(),
+            hasher: FixedState::with_seed(seed),
+        }
+    }
+
+    /// Who gets messages of `subject`, and the subscriptions to count the deliveries on. `None` for a subject with an
+    /// empty token, which nobody can want. `memo` is where the caller found its last answer.
+    #[inline]
+    pub fn answer(
+        &mut self,
+        subject: &[u8],
+        memo: &mut Memo,
+    ) -> Option<(&Answer, &mut Slab<Subscription>)> {
+        match self.cache.look_up(subject, *memo, &self.epochs) {
+            Found::Current(found) => *memo = found,
+            Found::Stale(found) => {
+                *memo = found;
+                self.make_again(subject, found)?;
+            }
+            Found::Absent => *memo = self.make(subject)?,
+        }
+        Some((self.cache.answer(*memo), &mut self.subscriptions))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_again(&mut self, subject: &[u8], memo: Memo) -> Option<()> {
+        let answer = self.resolve(Subject::new(subject)?);
+        self.cache.refresh(memo, answer, &self.epochs);
+        Some(())
+    }
+
+    #[inline(never)]
+    fn make(&mut self, subject: &[u8]) -> Option<Memo> {
+        let answer = self.resolve(Subject::new(subject)?);
+        Some(self.cache.remember(answer, &self.epochs))
+    }
+
+    /// Adds a subscription of this shard. `queue` is empty for a plain one.
+    pub fn subscribe(
+        &mut self,
+        connection: u32,
+        pattern: Pattern<'_>,
+        queue: &[u8],
+        sid: &[u8],
+    ) -> (SubscriptionId, Option<Wants>) {
+        let wanted_id = self.pattern_entry(pattern);
+        let id = self.subscriptions.insert(Subscription {
+            connection,
+            sid: SmallBytes::new(sid),
+            delivered: 0,
+            delivered_max: 0,
+            pattern: wanted_id,
+            next: NONE,
+            previous: NONE,
+            in_group: !queue.is_empty(),
+        });
+        let wanted = &mut self.patterns[wanted_id];
+        let weight = if queue.is_empty() {
+            let first = std::mem::replace(&mut wanted.plain, id);
+            self.subscriptions[id].next = first;
+            if first != NONE {
+                self.subscriptions[first].previous = id;
+            }
+            (first == NONE).then_some(1)
+        } else {
+            let group = wanted.group(queue);
+            group.members.push(id);
+            Some(group.weight())
+        };
+        self.distrust(pattern);
+        let change = weight.map(|weight| Wants {
+            pattern: pattern.as_bytes().into(),
+            queue: queue.into(),
+            weight,
+        });
+        (id, change)
+    }
+
+    /// Ends a subscription of this shard.
+    pub fn unsubscribe(&mut self, id: SubscriptionId) -> Option<Wants> {
+        let gone = self.subscriptions.remove(id)?;
+        let wanted = &mut self.patterns[gone.pattern];
+        let mut queue = Box::<[u8]>::default();
+        let weight = if gone.in_group {
+            let group = wanted.group_of(id);
+            group.members.retain(|member| *member != id);
+            queue = group.name.clone();
+            Some(group.weight())
+        } else {
+            match gone.previous {
+                NONE => wanted.plain = gone.next,
+                previous => self.subscriptions[previous].next = gone.next,
+            }
+            if gone.next != NONE {
+                self.subscriptions[gone.next].previous = gone.previous;
+            }
+            (wanted.plain == NONE).then_some(0)
+        };
+        let pattern = wanted.pattern.clone();
+        self.changed(gone.pattern, &pattern);
+        weight.map(|weight| Wants {
+            pattern,
+            queue,
+            weight,
+        })
+    }
+
+    /// Notes what another shard wants from now on; the newest word on a pattern and queue holds.
+    pub fn peer_wants(&mut self, peer: ShardId, pattern: Pattern<'_>, queue: &[u8], weight: u32) {
+        let id = match self.find_pattern(pattern) {
+            Some(id) => id,
+            None if weight == 0 => return,
+            None => self.pattern_entry(pattern),
+        };
+        let wanted = &mut self.patterns[id];
+        if queue.is_empty() {
+            if weight > 0 {
+                wanted.peers.insert(peer);
+            } else {
+                wanted.peers.remove(peer);
+            }
+        } else {
+            let group = wanted.group(queue);
+            group.peers.retain(|(shard, _)| *shard != peer);
+            if weight > 0 {
+                group.peers.push((peer, weight));
+            }
+        }
+        self.changed(id, pattern.as_bytes());
+    }
+
+    pub fn subscription(&self, id: SubscriptionId) -> &Subscription {
+        &self.subscriptions[id]
+    }
+
+    pub fn subscription_mut(&mut self, id: SubscriptionId) -> &mut Subscription {
+        &mut self.subscriptions[id]
+    }
+
+    /// What a subscription asked for.
+    pub fn pattern_of(&self, id: SubscriptionId) -> &[u8] {
+        &self.patterns[self.subscriptions[id].pattern].pattern
+    }
+
+    /// The queue group of a subscription; empty for a plain one.
+    pub fn queue_of(&self, id: SubscriptionId) -> &[u8] {
+        let subscription = &self.subscriptions[id];
+        let groups = self.patterns[subscription.pattern].groups.as_deref();
+        let is_member = |group: &&Group| group.members.contains(&id);
+        match groups.and_then(|groups| groups.iter().find(is_member)) {
+            Some(group) if subscription.in_group => &group.name,
+            _ => b"",
+        }
+    }
+
+    /// Subscriptions of this shard.
+    pub fn subscription_count(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    /// Patterns wanted here or elsewhere.
+    pub fn pattern_count(&self) -> usize {
+        self.patterns.len()
+    }
+
+    /// Subjects whose answer is remembered.
+    pub fn cached_count(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Drops a pattern that nobody wants any more, and makes the answers it was part of suspect.
+    fn changed(&mut self, id: PatternId, bytes: &[u8]) {
+        let pattern = Pattern::new(bytes).expect("patterns are checked when they come in");
+        self.distrust(pattern);
+        let wanted = &mut self.patterns[id];
+        if let Some(groups) = &mut wanted.groups {
+            groups.retain(|group| group.weight() > 0 || !group.peers.is_empty());
+            if groups.is_empty() {
+                wanted.groups = None;
+            }
+        }
+        if wanted.plain != NONE || !wanted.peers.is_empty() || wanted.groups.is_some() {
+            return;
+        }
+        self.patterns.remove(id);
+        if pattern.is_literal() {
+            let hash = self.hasher.hash_one(bytes);
+            if let Ok(entry) = self.literals.find_entry(hash, |key| *key == id) {
+                entry.remove();
+            }
+        } else {
+            self.wildcards.remove(pattern);
+        }
+    }
+
+    fn distrust(&mut self, pattern: Pattern<'_>) {
+        if pattern.is_literal() {
+            self.cache.distrust(pattern.as_bytes());
+        } else {
+            self.epochs.move_on(pattern);
+        }
+    }
+
+    fn find_pattern(&self, pattern: Pattern<'_>) -> Option<PatternId> {
+        if pattern.is_literal() {
+            self.find_literal(pattern.as_bytes())
+        } else {
+            self.wildcards.find(pattern)
+        }
+    }
+
+    fn find_literal(&self, bytes: &[u8]) -> Option<PatternId> {
+        let is_it = |key: &u32| *self.patterns[*key].pattern == *bytes;
+        self.literals
+            .find(self.hasher.hash_one(bytes), is_it)
+            .copied()
+    }
+
+    fn pattern_entry(&mut self, pattern: Pattern<'_>) -> PatternId {
+        if let Some(id) = self.find_pattern(pattern) {
+            return id;
+        }
+        let id = self.patterns.insert(Wanted {
+            pattern: pattern.as_bytes().into(),
+            plain: NONE,
+            peers: ShardSet::EMPTY,
+            groups: None,
+        });
+        if pattern.is_literal() {
+            let Interest {
+                literals,
+                patterns,
+                hasher,
+                ..
+            } = self;
+            let rehash = |key: &u32| hasher.hash_one(&*patterns[*key].pattern);
+            literals.insert_unique(hasher.hash_one(pattern.as_bytes()), id, rehash);
+        } else {
+            self.wildcards.insert(pattern, id);
+        }
+        id
+    }
+
+    /// Makes the answer for a subject from the patterns that match it.
+    fn resolve(&mut self, subject: Subject<'_>) -> Answer {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.patterns.clear();
+        scratch
+            .patterns
+            .extend(self.find_literal(subject.as_bytes()));
+        self.wildcards
+            .matches(subject, &mut |id| scratch.patterns.push(id));
+        scratch.plain.clear();
+        let mut peers = ShardSet::EMPTY;
+        let mut has_groups = false;
+        for id in &scratch.patterns {
+            let wanted = &self.patterns[*id];
+            peers = peers.union(wanted.peers);
+            has_groups |= wanted.groups.is_some();
+            let mut at = wanted.plain;
+            while at != NONE {
+                scratch.plain.push(at);
+                at = self.subscriptions[at].next;
+            }
+        }
+        let bytes = subject.as_bytes();
+        let alone = peers.is_empty() && !has_groups;
+        let answer = match scratch.plain.as_slice() {
+            [] if alone => Answer::new(bytes, Prefix::NoSid, Route::Nobody),
+            [only] if alone => {
+                let subscription = &self.subscriptions[*only];
+                let route = Route::One {
+                    connection: subscription.connection,
+                    subscription: *only,
+                };
+                Answer::new(bytes, Prefix::Sid(subscription.sid.as_slice()), route)
+            }
+            _ => {
+                let fanout = self.fan_out(bytes, &scratch, peers);
+                Answer::new(bytes, Prefix::NoSid, Route::Many(Box::new(fanout)))
+            }
+        };
+        self.scratch = scratch;
+        answer
+    }
+
+    fn fan_out(&self, subject: &[u8], scratch: &Scratch, peers: ShardSet) -> Fanout {
+        let mut fanout = Fanout {
+            peers,
+            ..Fanout::default()
+        };
+        let render = |fanout: &mut Fanout, id: SubscriptionId| {
+            let subscription = &self.subscriptions[id];
+            fanout.target(
+                subject,
+                subscription.sid.as_slice(),
+                subscription.connection,
+                id,
+            )
+        };
+        for id in &scratch.plain {
+            let target = render(&mut fanout, *id);
+            fanout.targets.push(target);
+        }
+        let groups = scratch
+            .patterns
+            .iter()
+            .filter_map(|id| self.patterns[*id].groups.as_deref());
+        for group in groups.flatten() {
+            // Groups of one name are one group, whichever pattern their members asked with (nats-server `sublist.go`).
+            let mut merged = match fanout
+                .groups
+                .iter()
+                .position(|other| other.name == group.name)
+            {
+                Some(index) => fanout.groups.swap_remove(index),
+                None => GroupFanout {
+                    name: group.name.clone(),
+                    members: Vec::with_capacity(group.members.len()),
+                    peers: Vec::new(),
+                    weight: 0,
+                },
+            };
+            for id in &group.members {
+                merged.members.push(render(&mut fanout, *id));
+            }
+            for (shard, weight) in &group.peers {
+                match merged.peers.iter_mut().find(|(other, _)| other == shard) {
+                    Some((_, sum)) => *sum = sum.saturating_add(*weight),
+                    None => merged.peers.push((*shard, *weight)),
+                }
+                merged.weight = merged.weight.saturating_add(*weight);
+            }
+            merged.weight = merged.weight.saturating_add(group.weight());
+            fanout.groups.push(merged);
+        }
+        fanout
+    }
+}
+
+impl Wanted {
+    /// The group of that name, made if need be.
+    fn group(&mut self, name: &[u8]) -> &mut Group {
+        let groups = self.groups.get_or_insert_with(Box::default);
+        let index = groups
+            .iter()
+            .position(|group| *group.name == *name)
+            .unwrap_or_else(|| {
+                groups.push(Group {
+                    name: name.into(),
+                    members: Vec::new(),
+                    peers: Vec::new(),
+                });
+                groups.len() - 1
+            });
+        &mut groups[index]
+    }
+
+    fn group_of(&mut self, member: SubscriptionId) -> &mut Group {
+        let is_member = |group: &&mut Group| group.members.contains(&member);
+        let groups = self
+            .groups
+            .as_deref_mut()
+            .map(Vec::as_mut_slice)
+            .unwrap_or_default();
+        groups
+            .iter_mut()
+            .find(is_member)
+            .expect("a queue subscription is in a group of its pattern")
+    }
+}
+
+impl Group {
+    /// How many members this shard has.
+    fn weight(&self) -> u32 {
+        u32::try_from(self.members.len()).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,214 @@
+//! Wildcard patterns, token by token. *Off the hot path*: asked only when the match cache has no answer.
+//!
+//! All edges of the trie live in one hash table keyed by (parent, token), so that a node costs its token and a few
+//! words, however many or few children it has.
+
+use super::PatternId;
+use crate::base::slab::Slab;
+use crate::subject::{Pattern, Subject};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, Hasher};
+
+const NONE: u32 = u32::MAX;
+
+/// Which wildcard patterns exist, and which of them match a subject.
+#[derive(Debug)]
+pub(super) struct Trie {
+    nodes: Slab<Node>,
+    edges: HashTable<u32>,
+    root: u32,
+    hasher: FixedState,
+}
+
+#[derive(Debug)]
+struct Node {
+    parent: u32,
+    token: Box<[u8]>,
+    /// The child for `*`; children for literal tokens are found through `edges`.
+    star: u32,
+    /// The pattern that ends here.
+    here: Option<PatternId>,
+    /// The pattern that ends here with a `>`.
+    rest: Option<PatternId>,
+    children: u32,
+}
+
+impl Node {
+    fn new(parent: u32, token: &[u8]) -> Node {
+        Node {
+            parent,
+            token: token.into(),
+            star: NONE,
+            here: None,
+            rest: None,
+            children: 0,
+        }
+    }
+
+    fn is_useless(&self) -> bool {
+        self.children == 0 && self.here.is_none() && self.rest.is_none()
+    }
+}
+
+impl Trie {
+    pub(super) fn new(seed: u64) -> Trie {
+        let mut nodes = Slab::new();
+        let root = nodes.insert(Node::new(NONE, b""));
+        Trie {
+            nodes,
+            edges: HashTable::new(),
+            root,
+            hasher: FixedState::with_seed(seed),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes[self.root].is_useless()
+    }
+
+    pub(super) fn find(&self, pattern: Pattern<'_>) -> Option<PatternId> {
+        let mut at = self.root;
+        for token in pattern.tokens() {
+            match token {
+                b">" => return self.nodes[at].rest,
+                b"*" => at = self.nodes[at].star,
+                _ => at = self.child(at, token).unwrap_or(NONE),
+            }
+            if at == NONE {
+                return None;
+            }
+        }
+        self.nodes[at].here
+    }
+
+    /// Adds a pattern that is not there yet.
+    pub(super) fn insert(&mut self, pattern: Pattern<'_>, id: PatternId) {
+        let mut at = self.root;
+        for token in pattern.tokens() {
+            if token == b">" {
+                self.nodes[at].rest = Some(id);
+                return;
+            }
+            at = self.grow(at, token);
+        }
+        self.nodes[at].here = Some(id);
+    }
+
+    /// Removes a pattern that is there, and every node that nobody needs any more.
+    pub(super) fn remove(&mut self, pattern: Pattern<'_>) {
+        let mut at = self.root;
+        let mut open_ended = false;
+        for token in pattern.tokens() {
+            match token {
+                b">" => open_ended = true,
+                b"*" => at = self.nodes[at].star,
+                _ => at = self.child(at, token).unwrap_or(NONE),
+            }
+            assert!(at != NONE, "the pattern to remove is in the trie");
+        }
+        let node = &mut self.nodes[at];
+        if open_ended {
+            node.rest = None;
+        } else {
+            node.here = None;
+        }
+        self.prune(at);
+    }
+
+    /// Calls `found` for every pattern that matches.
+    pub(super) fn matches(&self, subject: Subject<'_>, found: &mut impl FnMut(PatternId)) {
+        if !self.is_empty() {
+            self.walk(self.root, subject.as_bytes(), found);
+        }
+    }
+
+    /// Matches what is left of a subject below `at`. At least one token is left.
+    fn walk(&self, at: u32, left: &[u8], found: &mut impl FnMut(PatternId)) {
+        let node = &self.nodes[at];
+        if let Some(id) = node.rest {
+            found(id);
+        }
+        let (token, after) = match memchr::memchr(b'.', left) {
+            Some(dot) => (&left[..dot], Some(&left[dot + 1..])),
+            None => (left, None),
+        };
+        let mut step = |child: u32| match after {
+            Some(after) => self.walk(child, after, found),
+            None => {
+                if let Some(id) = self.nodes[child].here {
+                    found(id);
+                }
+            }
+        };
+        if node.star != NONE {
+            step(node.star);
+        }
+        if let Some(child) = self.child(at, token) {
+            step(child);
+        }
+    }
+
+    fn child(&self, parent: u32, token: &[u8]) -> Option<u32> {
+        if self.nodes[parent].children == 0 {
+            return None;
+        }
+        let is_it = |key: &u32| {
+            let node = &self.nodes[*key];
+            node.parent == parent && *node.token == *token
+        };
+        self.edges
+            .find(edge_hash(&self.hasher, parent, token), is_it)
+            .copied()
+    }
+
+    fn grow(&mut self, parent: u32, token: &[u8]) -> u32 {
+        let existing = match token {
+            b"*" => Some(self.nodes[parent].star).filter(|star| *star != NONE),
+            _ => self.child(parent, token),
+        };
+        if let Some(child) = existing {
+            return child;
+        }
+        let child = self.nodes.insert(Node::new(parent, token));
+        self.nodes[parent].children += 1;
+        if token == b"*" {
+            self.nodes[parent].star = child;
+        } else {
+            let Trie {
+                nodes,
+                edges,
+                hasher,
+                ..
+            } = self;
+            let rehash = |key: &u32| edge_hash(hasher, nodes[*key].parent, &nodes[*key].token);
+            edges.insert_unique(edge_hash(hasher, parent, token), child, rehash);
+        }
+        child
+    }
+
+    fn prune(&mut self, mut at: u32) {
+        while at != self.root && self.nodes[at].is_useless() {
+            let Some(node) = self.nodes.remove(at) else {
+                unreachable!("the node was just looked at");
+            };
+            if *node.token == *b"*" {
+                self.nodes[node.parent].star = NONE;
+            } else {
+                let hash = edge_hash(&self.hasher, node.parent, &node.token);
+                if let Ok(edge) = self.edges.find_entry(hash, |key| *key == at) {
+                    edge.remove();
+                }
+            }
+            self.nodes[node.parent].children -= 1;
+            at = node.parent;
+        }
+    }
+}
+
+fn edge_hash(hasher: &FixedState, parent: u32, token: &[u8]) -> u64 {
+    let mut hash = hasher.build_hasher();
+    hash.write_u32(parent);
+    hash.write(token);
+    hash.finish()
+}
