@@ -3,4 +3,5 @@
 
 pub mod base;
 pub mod interest;
+pub mod protocol;
 pub mod subject;

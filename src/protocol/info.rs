@@ -1,0 +1,81 @@
+//! The JSON of `INFO`. *Control path.* Field names, order and omissions are nats-server's (`server.go`).
+
+use serde::Serialize;
+use std::net::SocketAddr;
+
+/// What the server says of itself to every client.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerInfo {
+    pub server_id: String,
+    pub server_name: String,
+    /// The nats-server version whose client protocol this is: clients gate features on it.
+    pub version: String,
+    /// Our own name and version.
+    pub trunkline: String,
+    pub proto: u8,
+    /// nats-server names its Go version here; tools print it, so it must be there.
+    pub go: String,
+    pub host: String,
+    pub port: u16,
+    pub headers: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub auth_required: bool,
+    pub max_payload: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connect_urls: Vec<String>,
+    /// Lame duck mode: the server is about to go, reconnect elsewhere.
+    #[serde(skip_serializing_if = "is_false")]
+    pub ldm: bool,
+}
+
+#[derive(Serialize)]
+struct ForClient<'a> {
+    #[serde(flatten)]
+    server: &'a ServerInfo,
+    client_id: u64,
+    client_ip: String,
+    #[serde(skip_serializing_if = "is_false")]
+    connect_info: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    remote_account: &'a str,
+}
+
+/// When an `INFO` is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// First thing on the connection, or whenever something has changed.
+    Announcement,
+    /// After the first `PING` of a client with `protocol` 1: which account it is bound to.
+    Connected,
+}
+
+/// The account of everyone, as long as there are no others.
+const GLOBAL_ACCOUNT: &str = "$G";
+
+impl ServerInfo {
+    /// Appends `INFO {…}\r\n` for one client.
+    pub fn write_line(
+        &self,
+        into: &mut Vec<u8>,
+        client_id: u64,
+        client: SocketAddr,
+        occasion: Occasion,
+    ) {
+        let connected = occasion == Occasion::Connected;
+        let for_client = ForClient {
+            server: self,
+            client_id,
+            client_ip: client.ip().to_canonical().to_string(),
+            connect_info: connected,
+            remote_account: if connected { GLOBAL_ACCOUNT } else { "" },
+        };
+        into.extend_from_slice(b"INFO ");
+        serde_json::to_writer(&mut *into, &for_client).expect("plain data turns into JSON");
+        into.extend_from_slice(b" \r\n");
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}

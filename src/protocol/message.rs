@@ -1,0 +1,154 @@
+//! A message between publisher and subscriber. *Hot path.*
+//!
+//! What a publisher sends and what a subscriber gets end alike:
+//!
+//! ```text
+//! PUB  orders.new        _INBOX.7 5\r\nhello\r\n
+//! MSG  orders.new 12     _INBOX.7 5\r\nhello\r\n
+//!                        └───────── tail ──────┘
+//! ```
+//!
+//! So the tail is never rendered again: it is copied as it came, behind a head that the index keeps rendered.
+
+use std::ops::Range;
+
+/// A message whose tail is in the one spelling that can be forwarded: single blanks, CRLF, as every client writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    pub subject: &'a [u8],
+    /// `[reply ][header_len ]total_len\r\n<headers><payload>\r\n`.
+    pub tail: &'a [u8],
+    /// How much of the tail comes before the headers and the payload.
+    pub line_len: u32,
+    /// 0 when there is no reply subject.
+    pub reply_len: u32,
+    /// `Some` for `HPUB`, whatever the length.
+    pub header_len: Option<u32>,
+}
+
+const CRLF: &[u8] = b"\r\n";
+
+impl<'a> Message<'a> {
+    /// The reply subject; empty when there is none.
+    #[inline]
+    pub fn reply(&self) -> &'a [u8] {
+        &self.tail[..self.reply_len as usize]
+    }
+
+    /// Reply and lengths up to and with the CRLF.
+    #[inline]
+    pub fn line(&self) -> &'a [u8] {
+        &self.tail[..self.line_len as usize]
+    }
+
+    /// Headers, payload and the closing CRLF.
+    #[inline]
+    pub fn body(&self) -> &'a [u8] {
+        &self.tail[self.line_len as usize..]
+    }
+
+    /// Headers and payload in bytes: what counts as the size of the message.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.tail.len() - self.line_len as usize - CRLF.len()
+    }
+
+    /// The header block; empty when there is none.
+    pub fn headers(&self) -> &'a [u8] {
+        &self.body()[..self.header_len.unwrap_or(0) as usize]
+    }
+
+    /// The payload without the closing CRLF.
+    pub fn payload(&self) -> &'a [u8] {
+        let body = self.body();
+        &body[self.header_len.unwrap_or(0) as usize..body.len() - CRLF.len()]
+    }
+
+    /// The tail for a receiver that does not understand headers: they are left out (nats-server `client.go`).
+    pub fn write_tail_without_headers(&self, into: &mut Vec<u8>) {
+        let payload = self.payload();
+        write_line(into, self.reply(), &[payload.len()]);
+        into.extend_from_slice(payload);
+        into.extend_from_slice(CRLF);
+    }
+
+    /// Where [`Message::reply`] and the rest lie, for a copy of the tail made elsewhere.
+    pub fn over<'b>(&self, subject: &'b [u8], tail: &'b [u8]) -> Message<'b> {
+        assert_eq!(tail.len(), self.tail.len(), "a copy is as long as its original");
+        Message { subject, tail, ..*self }
+    }
+}
+
+/// A message in a spelling of its own; its tail must be written anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LooseMessage<'a> {
+    pub subject: &'a [u8],
+    pub reply: &'a [u8],
+    pub header_len: Option<u32>,
+    /// The length arguments as the publisher wrote them: nats-server passes them on digit by digit.
+    pub lengths: [&'a [u8]; 2],
+    /// Headers, payload, CRLF.
+    pub body: &'a [u8],
+}
+
+impl<'a> LooseMessage<'a> {
+    /// Writes the tail into `scratch` and gives the message over it.
+    pub fn tighten<'b>(&self, scratch: &'b mut Vec<u8>) -> Message<'b>
+    where
+        'a: 'b,
+    {
+        scratch.clear();
+        for argument in [self.reply, self.lengths[0]] {
+            if !argument.is_empty() {
+                scratch.extend_from_slice(argument);
+                scratch.push(b' ');
+            }
+        }
+        scratch.extend_from_slice(self.lengths[1]);
+        scratch.extend_from_slice(CRLF);
+        let line_len = narrow(scratch.len());
+        scratch.extend_from_slice(self.body);
+        Message {
+            subject: self.subject,
+            tail: scratch,
+            line_len,
+            reply_len: narrow(self.reply.len()),
+            header_len: self.header_len,
+        }
+    }
+}
+
+/// Builds a message that no client sent; the broker's own voice.
+pub fn write_tail(into: &mut Vec<u8>, reply: &[u8], headers: &[u8], payload: &[u8]) -> Range<usize> {
+    let start = into.len();
+    let total = headers.len() + payload.len();
+    if headers.is_empty() {
+        write_line(into, reply, &[total]);
+    } else {
+        write_line(into, reply, &[headers.len(), total]);
+    }
+    let line = start..into.len();
+    into.extend_from_slice(headers);
+    into.extend_from_slice(payload);
+    into.extend_from_slice(CRLF);
+    line
+}
+
+fn write_line(into: &mut Vec<u8>, reply: &[u8], lengths: &[usize]) {
+    if !reply.is_empty() {
+        into.extend_from_slice(reply);
+        into.push(b' ');
+    }
+    for (index, length) in lengths.iter().enumerate() {
+        if index > 0 {
+            into.push(b' ');
+        }
+        into.extend_from_slice(length.to_string().as_bytes());
+    }
+    into.extend_from_slice(CRLF);
+}
+
+/// Lengths on the wire have at most nine digits, so they fit.
+pub(super) fn narrow(len: usize) -> u32 {
+    u32::try_from(len).expect("wire lengths fit 32 bits")
+}

@@ -1,0 +1,353 @@
+//! Bytes to operations. *Hot path.*
+//!
+//! Stateless: it looks at the bytes from the start of an operation and either takes all of it, asks for more, or says
+//! what is wrong. A session keeps the unfinished tail. `PUB` and `HPUB` in the spelling of every client take a short
+//! way; everything else is split at blanks and tabs as nats-server does (`parser.go`).
+//!
+//! Invariants
+//! - What is wrong is said as soon as it shows, also inside an unfinished line; more bytes never turn a wrong
+//!   beginning into a right operation.
+//! - No byte from outside can make it panic or wait for more than the limits allow.
+
+use super::message::{LooseMessage, Message, narrow};
+use super::op::Op;
+
+/// What a connection may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of arguments on a control line (`max_control_line`).
+    pub control_line: usize,
+    /// Bytes of headers and payload together (`max_payload`).
+    pub payload: usize,
+    /// Whether headers were agreed on in `CONNECT`.
+    pub headers: bool,
+}
+
+/// What the bytes amount to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// An operation, and how many bytes it took.
+    Op(Op<'a>, usize),
+    /// Not all of it is here; asking again is worth while with this many bytes in all.
+    More(usize),
+}
+
+/// The peer is wrong; every one of these ends the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParseError {
+    /// A verb that is none, or a payload that does not end where its length says.
+    UnknownOperation,
+    /// More bytes of arguments than [`Limits::control_line`].
+    ControlLineTooLong,
+    /// Too few or too many arguments, or a length that is none; nats-server closes without a word.
+    BadArguments(&'static str),
+    /// A payload of this size is over [`Limits::payload`].
+    PayloadTooLarge(usize),
+    /// `HPUB` without headers agreed on.
+    HeadersNotSupported,
+}
+
+type Parsed<'a> = Result<Step<'a>, ParseError>;
+
+/// Parses the operation that `bytes` begin with. `bytes` must not be empty.
+#[inline]
+pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
+    if let Some(args) = bytes.strip_prefix(b"PUB ")
+        && let Some(line) = TightLine::find(args, false)
+    {
+        return publish_tight(bytes, b"PUB ".len(), line, limits);
+    }
+    if limits.headers
+        && let Some(args) = bytes.strip_prefix(b"HPUB ")
+        && let Some(line) = TightLine::find(args, true)
+    {
+        return publish_tight(bytes, b"HPUB ".len(), line, limits);
+    }
+    parse_any(bytes, limits)
+}
+
+/// The arguments of a publish in the usual spelling, as offsets from the byte after `PUB `.
+struct TightLine {
+    subject_len: usize,
+    /// Where the tail begins.
+    tail: usize,
+    reply_len: usize,
+    header_len: Option<u32>,
+    size: usize,
+    /// The byte after the line feed.
+    end: usize,
+}
+
+impl TightLine {
+    /// `None` when the line is unfinished, unusual or wrong: the long way sorts that out.
+    #[inline]
+    fn find(args: &[u8], with_headers: bool) -> Option<TightLine> {
+        let feed = memchr::memchr(b'\n', args)?;
+        let text = args[..feed].strip_suffix(b"\r")?;
+        let (mut left, size) = split_number(text)?;
+        let mut header_len = None;
+        if with_headers {
+            let (before, number) = split_number(left)?;
+            left = before;
+            header_len = Some(narrow(number));
+        }
+        let (subject_len, tail) = match memchr::memchr2(b' ', b'\t', left) {
+            None => (left.len(), left.len() + 1),
+            Some(blank) => (blank, blank + 1),
+        };
+        let reply = left.get(tail..).unwrap_or_default();
+        let usual = subject_len > 0
+            && args.get(subject_len) == Some(&b' ')
+            && (reply.is_empty() == (subject_len == left.len()))
+            && memchr::memchr2(b' ', b'\t', reply).is_none();
+        usual.then_some(TightLine {
+            subject_len,
+            tail,
+            reply_len: reply.len(),
+            header_len,
+            size,
+            end: feed + 1,
+        })
+    }
+}
+
+/// Takes the last blank and the number behind it off a line.
+#[inline]
+fn split_number(line: &[u8]) -> Option<(&[u8], usize)> {
+    let mut number = 0;
+    let mut scale = 1;
+    for (index, byte) in line.iter().enumerate().rev() {
+        match byte {
+            b'0'..=b'9' if scale < 1_000_000_000 => {
+                number += usize::from(byte - b'0') * scale;
+                scale *= 10;
+            }
+            b' ' if scale > 1 => return Some((&line[..index], number)),
+            _ => return None,
+        }
+    }
+    None
+}
+
+#[inline]
+fn publish_tight<'a>(
+    bytes: &'a [u8],
+    verb_len: usize,
+    line: TightLine,
+    limits: &Limits,
+) -> Parsed<'a> {
+    let args_len = line.end - b"\r\n".len();
+    check_publish(args_len, line.header_len, line.size, limits)?;
+    let Some(op_len) = complete(bytes, verb_len + line.end, line.size)? else {
+        return Ok(Step::More(verb_len + line.end + line.size + 2));
+    };
+    let args = &bytes[verb_len..op_len];
+    let message = Message {
+        subject: &args[..line.subject_len],
+        tail: &args[line.tail..],
+        line_len: narrow(line.end - line.tail),
+        reply_len: narrow(line.reply_len),
+        header_len: line.header_len,
+    };
+    Ok(Step::Op(Op::Publish(message), op_len))
+}
+
+#[inline]
+fn check_publish(
+    args_len: usize,
+    header_len: Option<u32>,
+    size: usize,
+    limits: &Limits,
+) -> Result<(), ParseError> {
+    if args_len > limits.control_line {
+        return Err(ParseError::ControlLineTooLong);
+    }
+    if header_len.is_some_and(|len| len as usize > size) {
+        return Err(ParseError::BadArguments("header size is larger than the total size"));
+    }
+    if size > limits.payload {
+        return Err(ParseError::PayloadTooLarge(size));
+    }
+    Ok(())
+}
+
+/// The length of the whole operation if its body of `size` bytes and the CRLF are there.
+#[inline]
+fn complete(bytes: &[u8], body: usize, size: usize) -> Result<Option<usize>, ParseError> {
+    let end = body + size;
+    match bytes.get(end..end + 2) {
+        Some(b"\r\n") => Ok(Some(end + 2)),
+        Some(_) => Err(ParseError::UnknownOperation),
+        None if bytes.get(end).is_some_and(|byte| *byte != b'\r') => {
+            Err(ParseError::UnknownOperation)
+        }
+        None => Ok(None),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Pub,
+    Hpub,
+    Sub,
+    Unsub,
+    Connect,
+    Ping,
+    Pong,
+    Ok,
+    Err,
+    Info,
+}
+
+/// Verbs in upper case, and whether a blank must follow.
+const VERBS: [(&[u8], Verb, bool); 10] = [
+    (b"PUB", Verb::Pub, true),
+    (b"HPUB", Verb::Hpub, true),
+    (b"SUB", Verb::Sub, true),
+    (b"UNSUB", Verb::Unsub, true),
+    (b"CONNECT", Verb::Connect, true),
+    (b"PING", Verb::Ping, false),
+    (b"PONG", Verb::Pong, false),
+    (b"+OK", Verb::Ok, false),
+    (b"-ERR", Verb::Err, true),
+    (b"INFO", Verb::Info, true),
+];
+
+#[inline(never)]
+fn parse_any<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
+    let Some((verb, verb_len)) = verb(bytes)? else {
+        return Ok(Step::More(bytes.len() + 1));
+    };
+    let after = &bytes[verb_len..];
+    let blanks = after.iter().take_while(|byte| is_blank(**byte)).count();
+    let start = verb_len + blanks;
+    let feed = memchr::memchr(b'\n', &bytes[start..]);
+    let text = &bytes[start..feed.map_or(bytes.len(), |feed| start + feed)];
+    let args = text.strip_suffix(b"\r").unwrap_or(text);
+    if args.len() > limits.control_line {
+        return Err(ParseError::ControlLineTooLong);
+    }
+    let Some(feed) = feed else {
+        return Ok(Step::More(bytes.len() + 1));
+    };
+    let end = start + feed + 1;
+    let op = match verb {
+        Verb::Pub => return publish_loose(bytes, args, end, false, limits),
+        Verb::Hpub if !limits.headers => return Err(ParseError::HeadersNotSupported),
+        Verb::Hpub => return publish_loose(bytes, args, end, true, limits),
+        Verb::Sub => subscribe(args)?,
+        Verb::Unsub => unsubscribe(args)?,
+        Verb::Connect => Op::Connect(args),
+        Verb::Ping => Op::Ping,
+        Verb::Pong => Op::Pong,
+        Verb::Ok => Op::Ok,
+        Verb::Err => Op::Err(args),
+        Verb::Info => Op::Info(args),
+    };
+    Ok(Step::Op(op, end))
+}
+
+/// The verb, and the length of it and of the blank that must follow it; `None` while it is unfinished.
+fn verb(bytes: &[u8]) -> Result<Option<(Verb, usize)>, ParseError> {
+    for (name, verb, wants_blank) in VERBS {
+        let common = name.len().min(bytes.len());
+        if !bytes[..common].eq_ignore_ascii_case(&name[..common]) {
+            continue;
+        }
+        if common < name.len() {
+            return Ok(None);
+        }
+        return match bytes.get(name.len()) {
+            _ if !wants_blank => Ok(Some((verb, name.len()))),
+            None => Ok(None),
+            Some(byte) if is_blank(*byte) => Ok(Some((verb, name.len() + 1))),
+            Some(_) => Err(ParseError::UnknownOperation),
+        };
+    }
+    Err(ParseError::UnknownOperation)
+}
+
+fn publish_loose<'a>(
+    bytes: &'a [u8],
+    args: &'a [u8],
+    end: usize,
+    with_headers: bool,
+    limits: &Limits,
+) -> Parsed<'a> {
+    let bad = ParseError::BadArguments;
+    let (found, count) = split(args, is_blank);
+    let numbers = 1 + usize::from(with_headers);
+    let (subject, reply, lengths) = match count.checked_sub(numbers) {
+        Some(1) => (found[0], &b""[..], &found[1..]),
+        Some(2) => (found[0], found[1], &found[2..]),
+        _ => return Err(bad("wrong number of arguments")),
+    };
+    let mut header_len = None;
+    let mut digits = [&b""[..], lengths[0]];
+    if with_headers {
+        let number = parse_number(lengths[0]).ok_or(bad("bad or missing header size"))?;
+        header_len = Some(narrow(number));
+        digits = [lengths[0], lengths[1]];
+    }
+    let size = parse_number(digits[1]).ok_or(bad("bad or missing size"))?;
+    check_publish(args.len(), header_len, size, limits)?;
+    let Some(op_len) = complete(bytes, end, size)? else {
+        return Ok(Step::More(end + size + 2));
+    };
+    let body = &bytes[end..op_len];
+    let message = LooseMessage { subject, reply, header_len, lengths: digits, body };
+    Ok(Step::Op(Op::PublishLoose(message), op_len))
+}
+
+fn subscribe(args: &[u8]) -> Result<Op<'_>, ParseError> {
+    match split(args, is_blank_or_return) {
+        ([subject, sid, ..], 2) => Ok(Op::Subscribe { subject, queue: b"", sid }),
+        ([subject, queue, sid, ..], 3) => Ok(Op::Subscribe { subject, queue, sid }),
+        _ => Err(ParseError::BadArguments("wrong number of arguments")),
+    }
+}
+
+fn unsubscribe(args: &[u8]) -> Result<Op<'_>, ParseError> {
+    match split(args, is_blank_or_return) {
+        ([sid, ..], 1) => Ok(Op::Unsubscribe { sid, max: None }),
+        ([sid, max, ..], 2) => {
+            Ok(Op::Unsubscribe { sid, max: parse_number(max).map(|max| max as u64) })
+        }
+        _ => Err(ParseError::BadArguments("wrong number of arguments")),
+    }
+}
+
+/// The most arguments an operation has.
+const ARGS_MAX: usize = 4;
+
+/// The arguments of a line, and how many there are; those after the fourth are counted only.
+fn split(line: &[u8], is_separator: impl Fn(u8) -> bool) -> ([&[u8]; ARGS_MAX], usize) {
+    let mut found = [&b""[..]; ARGS_MAX];
+    let mut count = 0;
+    for argument in line.split(|byte| is_separator(*byte)).filter(|part| !part.is_empty()) {
+        if let Some(place) = found.get_mut(count) {
+            *place = argument;
+        }
+        count += 1;
+    }
+    (found, count)
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+fn is_blank_or_return(byte: u8) -> bool {
+    is_blank(byte) || byte == b'\r'
+}
+
+/// One to nine digits and nothing else: nats-server's `parseSize`.
+fn parse_number(text: &[u8]) -> Option<usize> {
+    if text.is_empty() || text.len() > 9 || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(text.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0')))
+}
+
+#[cfg(test)]
+mod tests;
