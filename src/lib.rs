@@ -3,5 +3,6 @@
 
 pub mod base;
 pub mod interest;
+pub mod mesh;
 pub mod protocol;
 pub mod subject;

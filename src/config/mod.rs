@@ -1,0 +1,305 @@
+//! The server's options: typed, checked, with nats-server's names and defaults.
+//!
+//! *Control path.* Pure: nothing here reads a file, a clock or the environment.
+//!
+//! - One table ([`table`]) drives spelling, parsing, default, help text, configuration key and reload class.
+//! - An [`Options`] value that someone else holds has been checked; nobody checks it again.
+//! - What nats-server would accept and we cannot do yet is refused by name, never ignored.
+
+pub mod command_line;
+pub mod duration;
+pub mod go_text;
+mod help;
+pub mod identity;
+pub mod secret;
+pub mod size;
+pub mod table;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use command_line::{
+    Action, CommandLineError, SignalCommand, SignalRequest, parse_command_line,
+};
+pub use identity::Identity;
+pub use secret::Secret;
+
+use duration::GoDuration;
+use table::TABLE;
+
+/// The nats-server release whose behaviour is matched, and whose version a link called `nats-server` reports.
+pub const NATS_SERVER_VERSION: &str = "2.15.1";
+
+/// How the server runs. Made by [`parse_command_line`], or [`Options::default`] for nats-server's defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Address or name to listen on. nats-server listens on both IP families for `0.0.0.0` and for `::`.
+    pub host: String,
+    /// Port for clients; 0 lets the kernel choose (written `-1`, as nats-server wants it).
+    pub port: u16,
+    /// The configured name; none means the server's id.
+    pub server_name: Option<String>,
+    /// `host[:port]` that INFO shows in place of the listening address.
+    pub client_advertise: Option<HostPort>,
+    pub pid_file: Option<PathBuf>,
+    pub ports_file_dir: Option<PathBuf>,
+
+    pub debug: bool,
+    pub trace: bool,
+    /// Trace the system account too. Never set without `trace`.
+    pub trace_verbose: bool,
+    /// Stamp log lines with the time.
+    pub logtime: bool,
+    pub logtime_utc: bool,
+    pub log_file: Option<PathBuf>,
+    /// Size at which the log file is set aside and a new one begun; 0 is never.
+    pub log_size_limit: u64,
+    /// Bytes of a message shown in a trace line; 0 is all of them.
+    pub max_traced_msg_len: usize,
+
+    /// Largest message, headers and payload together. At most `max_pending` and at most `i32::MAX`.
+    pub max_payload: u32,
+    /// Outbox bytes at which a client is closed as a slow consumer.
+    pub max_pending: usize,
+    /// Client connections at one time; 0 refuses every client, as a negative number does in nats-server.
+    pub max_connections: u32,
+    /// Longest protocol line without its payload.
+    pub max_control_line: u32,
+    /// Subscriptions of one connection; 0 is unlimited.
+    pub max_subscriptions: u32,
+    /// Tokens of a subscription's subject; 0 is unlimited.
+    pub max_sub_tokens: u8,
+    pub write_deadline: Duration,
+    pub ping_interval: Duration,
+    /// Unanswered PINGs at which a connection is stale.
+    pub ping_max: u32,
+
+    pub auth: Auth,
+    pub auth_timeout: Duration,
+    pub no_header_support: bool,
+    pub no_fast_producer_stall: bool,
+    pub lame_duck_duration: Duration,
+    /// Always shorter than `lame_duck_duration`.
+    pub lame_duck_grace_period: Duration,
+
+    /// Shards to run; none means one per core of the affinity mask.
+    pub shards: Option<u8>,
+    /// Microseconds a shard spins before it parks; 0 turns spinning off.
+    pub spin_us: u32,
+}
+
+impl Options {
+    /// What an operator should hear about these options, each as one warning line for the log.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.max_payload > MAX_PAYLOAD_UNWARNED {
+            warnings.push(
+                "Maximum payloads over 8.00 MB are generally discouraged and could lead to poor performance"
+                    .to_owned(),
+            );
+        }
+        if let Auth::UserPassword { password, .. } = &self.auth {
+            warnings.push(if password.is_empty() {
+                "The configured user has no password: the name alone lets a client in".to_owned()
+            } else {
+                "Plaintext passwords detected, use nkeys or bcrypt".to_owned()
+            });
+        }
+        if self.lame_duck_duration < LAME_DUCK_DURATION_MIN {
+            warnings.push(format!(
+                "lame_duck_duration of {} is below nats-server's minimum of {}",
+                GoDuration(self.lame_duck_duration),
+                GoDuration(LAME_DUCK_DURATION_MIN)
+            ));
+        }
+        warnings
+    }
+
+    /// The checks that look at two options at once, with nats-server's texts.
+    fn check(&self) -> Result<(), String> {
+        if self.lame_duck_grace_period >= self.lame_duck_duration {
+            return Err(format!(
+                "lame duck grace period ({}) should be strictly lower than lame duck duration ({})",
+                GoDuration(self.lame_duck_grace_period),
+                GoDuration(self.lame_duck_duration)
+            ));
+        }
+        if usize::try_from(self.max_payload).is_ok_and(|payload| payload > self.max_pending) {
+            return Err(format!(
+                "max_payload ({}) cannot be higher than max_pending ({})",
+                self.max_payload, self.max_pending
+            ));
+        }
+        if self
+            .server_name
+            .as_ref()
+            .is_some_and(|name| name.contains(' '))
+        {
+            return Err("server name cannot contain spaces".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Nothing set: what the table's defaults are written into. Not a valid configuration.
+    fn blank() -> Options {
+        Options {
+            host: String::new(),
+            port: 0,
+            server_name: None,
+            client_advertise: None,
+            pid_file: None,
+            ports_file_dir: None,
+            debug: false,
+            trace: false,
+            trace_verbose: false,
+            logtime: false,
+            logtime_utc: false,
+            log_file: None,
+            log_size_limit: 0,
+            max_traced_msg_len: 0,
+            max_payload: 0,
+            max_pending: 0,
+            max_connections: 0,
+            max_control_line: 0,
+            max_subscriptions: 0,
+            max_sub_tokens: 0,
+            write_deadline: Duration::ZERO,
+            ping_interval: Duration::ZERO,
+            ping_max: 0,
+            auth: Auth::None,
+            auth_timeout: Duration::ZERO,
+            no_header_support: false,
+            no_fast_producer_stall: false,
+            lame_duck_duration: Duration::ZERO,
+            lame_duck_grace_period: Duration::ZERO,
+            shards: None,
+            spin_us: 0,
+        }
+    }
+}
+
+impl Default for Options {
+    /// The table's defaults.
+    fn default() -> Options {
+        Draft::default().options
+    }
+}
+
+/// Who may connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// Everybody.
+    #[default]
+    None,
+    /// One user. The password may be empty, as in nats-server.
+    UserPassword { user: String, password: Secret },
+    /// Who knows the token.
+    Token(Secret),
+}
+
+/// A host and perhaps a port, as in `client_advertise`. IPv6 hosts are kept without their brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    pub host: String,
+    /// None where the text had no port, 0 or -1: the listening port is meant.
+    pub port: Option<u16>,
+}
+
+impl HostPort {
+    /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
+    ///
+    /// # Errors
+    /// `None` when the host is empty, the port is no port, or a bare IPv6 address has no brackets.
+    fn parse(text: &str) -> Option<HostPort> {
+        let text = text.trim();
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, after) = rest.split_once(']')?;
+                (
+                    host,
+                    if after.is_empty() {
+                        None
+                    } else {
+                        Some(after.strip_prefix(':')?)
+                    },
+                )
+            }
+            None => match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        let port = match port.map(str::trim) {
+            None | Some("0" | "-1") => None,
+            Some(port) => Some(port.parse().ok()?),
+        };
+        let host = host.trim().to_owned();
+        (!host.is_empty()).then_some(HostPort { host, port })
+    }
+}
+
+/// Options on their way: what the table's rows write to before the checks that look at more than one of them.
+#[derive(Debug)]
+pub struct Draft {
+    options: Options,
+    user: String,
+    password: Secret,
+    token: Secret,
+}
+
+impl Default for Draft {
+    fn default() -> Draft {
+        let mut draft = Draft {
+            options: Options::blank(),
+            user: String::new(),
+            password: Secret::default(),
+            token: Secret::default(),
+        };
+        for row in TABLE {
+            row.apply_default(&mut draft);
+        }
+        draft
+    }
+}
+
+impl Draft {
+    /// The finished options.
+    ///
+    /// nats-server's command line takes any mixture of `--user`, `--pass` and `--auth`: the token wins, and a lone
+    /// password leaves the server open to everybody. Both are refused here, the first with the text that
+    /// nats-server's configuration file has for it.
+    ///
+    /// # Errors
+    /// A text that names the options that contradict each other.
+    fn finish(self) -> Result<Options, String> {
+        let Draft {
+            mut options,
+            user,
+            password,
+            token,
+        } = self;
+        if password.looks_like_bcrypt() || token.looks_like_bcrypt() {
+            return Err("bcrypt passwords and tokens are not supported yet".to_owned());
+        }
+        options.auth = match (user.is_empty(), password.is_empty(), token.is_empty()) {
+            (true, true, true) => Auth::None,
+            (true, true, false) => Auth::Token(token),
+            (false, _, true) => Auth::UserPassword { user, password },
+            (true, false, true) => return Err("--pass needs --user".to_owned()),
+            _ => return Err("Cannot have a user/pass and token".to_owned()),
+        };
+        options.trace_verbose &= options.trace;
+        options.check()?;
+        Ok(options)
+    }
+}
+
+/// Below this nats-server's configuration file refuses `lame_duck_duration`. Its command line has no such flag;
+/// ours has, and takes less with a warning, so that tests need not wait.
+pub const LAME_DUCK_DURATION_MIN: Duration = Duration::from_secs(30);
+
+/// Above this nats-server warns.
+const MAX_PAYLOAD_UNWARNED: u32 = 8 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,445 @@
+//! The one table of options: every flag's spellings, parser, default, help text, configuration keys and reload class.
+//!
+//! *Control path.* Pure.
+//!
+//! - An option exists when it has a row; it is spelled nowhere else but in the row and in its field.
+//! - Every default passes its own row's parser and range (tested).
+//! - A zero means the default where nats-server says so ([`Zero::Default`]), and itself elsewhere.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::duration::{GoDuration, parse_duration};
+use super::size::parse_size;
+use super::{Draft, HostPort, Secret};
+use crate::base::limits::SHARDS_MAX;
+
+/// One option.
+#[derive(Debug)]
+pub struct Row {
+    pub group: Group,
+    /// Spellings on the command line without dashes, in the order the help text shows them.
+    pub names: &'static [&'static str],
+    /// What the help text shows for the value; empty for a switch.
+    pub operand: &'static str,
+    pub kind: Kind,
+    /// What is set when nothing else is; in the form a person would write. Empty leaves the option unset.
+    pub default: &'static str,
+    pub help: &'static str,
+    /// Keys in the configuration file; none for what only the command line can ask for.
+    pub config_keys: &'static [&'static str],
+    pub reload: Reload,
+}
+
+/// How an option's text is read, and where the value goes.
+pub enum Kind {
+    /// Any text; empty means unset. The setter may refuse it.
+    Text(fn(&mut Draft, &str) -> Result<(), &'static str>),
+    /// Go's booleans; a flag without a value means true.
+    Switch(fn(&mut Draft, bool)),
+    /// A whole number.
+    Integer(RangeInclusive<i64>, Zero, fn(&mut Draft, i64)),
+    /// A byte count, see [`parse_size`].
+    Size(RangeInclusive<i64>, Zero, fn(&mut Draft, i64)),
+    /// A time span, see [`parse_duration`]. Zero always means the default.
+    Span(RangeInclusive<Duration>, fn(&mut Draft, Duration)),
+    /// Asks for something else than running; `command_line` knows what.
+    Request(Request),
+    /// nats-server has it, we do not yet.
+    Unsupported { takes_value: bool },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zero {
+    Default,
+    Itself,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    Help,
+    Version,
+    Signal,
+}
+
+/// Headings of the help text, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Server,
+    Logging,
+    Authorization,
+    Limits,
+    Shards,
+    Common,
+    Unsupported,
+}
+
+/// What a reload does with a changed option (nats-server's reload.go).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// Takes effect at once or for new connections.
+    Live,
+    /// The reload is refused as a whole.
+    Refused,
+}
+
+/// Why a value was not taken. The flag's name is added by whoever knows how it was spelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueError {
+    NotABoolean,
+    /// The reason, to be shown after the value.
+    Invalid(String),
+    Unsupported,
+}
+
+impl Row {
+    /// Reads `text` and writes the value into `draft`.
+    ///
+    /// # Errors
+    /// When the text is no value of this option or lies outside of its range; `draft` is unchanged then.
+    pub fn set(&self, draft: &mut Draft, text: &str) -> Result<(), ValueError> {
+        let invalid = |reason: String| Err(ValueError::Invalid(reason));
+        match &self.kind {
+            Kind::Text(set) => set(draft, text).or_else(|reason| invalid(reason.to_owned())),
+            Kind::Switch(set) => {
+                set(draft, parse_switch(text).ok_or(ValueError::NotABoolean)?);
+                Ok(())
+            }
+            Kind::Integer(range, zero, set) => match text.parse() {
+                Ok(value) => self.set_number(draft, range, *zero, *set, value),
+                Err(_) => invalid(format!("expected a whole number, {}", shown_range(range))),
+            },
+            Kind::Size(range, zero, set) => match parse_size(text) {
+                Some(value) => self.set_number(draft, range, *zero, *set, value),
+                None => invalid(format!(
+                    "expected a size such as 512k or 8MB, {}",
+                    shown_range(range)
+                )),
+            },
+            Kind::Span(range, set) => match parse_duration(text) {
+                Some(Duration::ZERO) => self.set(draft, self.default),
+                Some(value) if range.contains(&value) => {
+                    set(draft, value);
+                    Ok(())
+                }
+                Some(_) => invalid(format!("must be {}", shown_span(range))),
+                None => invalid(format!(
+                    "expected a duration such as 2m, 1h30m or 500ms, {}",
+                    shown_span(range)
+                )),
+            },
+            Kind::Request(_) => Ok(()),
+            Kind::Unsupported { .. } => Err(ValueError::Unsupported),
+        }
+    }
+
+    fn set_number(
+        &self,
+        draft: &mut Draft,
+        range: &RangeInclusive<i64>,
+        zero: Zero,
+        set: fn(&mut Draft, i64),
+        value: i64,
+    ) -> Result<(), ValueError> {
+        if value == 0 && zero == Zero::Default {
+            return self.set(draft, self.default);
+        }
+        if !range.contains(&value) {
+            return Err(ValueError::Invalid(format!(
+                "must be {}",
+                shown_range(range)
+            )));
+        }
+        set(draft, value);
+        Ok(())
+    }
+
+    /// Writes the row's default into `draft`.
+    ///
+    /// # Panics
+    /// When the default does not pass the row's own parser: the table is wrong.
+    pub fn apply_default(&self, draft: &mut Draft) {
+        if self.default.is_empty() {
+            return;
+        }
+        let taken = self.set(draft, self.default);
+        assert!(taken.is_ok(), "default of {}: {taken:?}", self.names[0]);
+    }
+
+    /// Whether the flag may stand without a value.
+    pub fn is_switch(&self) -> bool {
+        match &self.kind {
+            Kind::Switch(_) | Kind::Unsupported { takes_value: false } => true,
+            Kind::Request(request) => *request != Request::Signal,
+            _ => false,
+        }
+    }
+
+    const fn default(mut self, default: &'static str) -> Row {
+        self.default = default;
+        self
+    }
+
+    const fn config(mut self, keys: &'static [&'static str], reload: Reload) -> Row {
+        self.config_keys = keys;
+        self.reload = reload;
+        self
+    }
+}
+
+/// The row with the spelling `name`, which carries no dashes.
+pub fn find(name: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.names.contains(&name))
+}
+
+/// Go's `strconv.ParseBool`.
+pub fn parse_switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+fn shown_range(range: &RangeInclusive<i64>) -> String {
+    format!("{} to {}", range.start(), range.end())
+}
+
+fn shown_span(range: &RangeInclusive<Duration>) -> String {
+    format!(
+        "{} to {}",
+        GoDuration(*range.start()),
+        GoDuration(*range.end())
+    )
+}
+
+/// A value that its row's range has already brought into the field's type.
+fn fit<T: TryFrom<i64>>(value: i64) -> T {
+    T::try_from(value).unwrap_or_else(|_| unreachable!("{value} passed its row's range"))
+}
+
+fn some_text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+const fn row(
+    group: Group,
+    names: &'static [&'static str],
+    operand: &'static str,
+    kind: Kind,
+    help: &'static str,
+) -> Row {
+    Row {
+        group,
+        names,
+        operand,
+        kind,
+        default: "",
+        help,
+        config_keys: &[],
+        reload: Reload::Refused,
+    }
+}
+
+const fn unsupported(names: &'static [&'static str], takes_value: bool) -> Row {
+    row(
+        Group::Unsupported,
+        names,
+        "",
+        Kind::Unsupported { takes_value },
+        "",
+    )
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Kind::Text(_) => "Text",
+            Kind::Switch(_) => "Switch",
+            Kind::Integer(..) => "Integer",
+            Kind::Size(..) => "Size",
+            Kind::Span(..) => "Span",
+            Kind::Request(_) => "Request",
+            Kind::Unsupported { .. } => "Unsupported",
+        })
+    }
+}
+
+/// nats-server keeps these in an `int32`.
+const INT32_MAX: i64 = i32::MAX as i64;
+const COUNT_MAX: i64 = u32::MAX as i64;
+/// A year: long enough for any timer, and far from overflow.
+const SPAN_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+const MILLISECOND: Duration = Duration::from_millis(1);
+/// Longer spinning is a busy core, not a short cut.
+const SPIN_US_MAX: i64 = 10_000;
+/// Of [`SPIN_US_MAX`]: measured default, see docs on performance.
+const SPIN_US_DEFAULT: &str = "20";
+
+/// Every option, in the order of the help text.
+#[rustfmt::skip] // One option reads best as one or two lines.
+pub static TABLE: &[Row] = &[
+    row(Group::Server, &["a", "addr", "net"], "<host>",
+        Kind::Text(|draft, text| {
+            if !text.is_empty() {
+                draft.options.host = text.to_owned();
+            }
+            Ok(())
+        }), "Bind to host address").default("0.0.0.0").config(&["host", "net"], Reload::Refused),
+    row(Group::Server, &["p", "port"], "<port>",
+        Kind::Integer(-1..=65_535, Zero::Default, |draft, value| draft.options.port = fit(value.max(0))),
+        "Use port for clients, -1 for a free one").default("4222").config(&["port"], Reload::Refused),
+    row(Group::Server, &["n", "name", "server_name"], "<server_name>",
+        Kind::Text(|draft, text| { draft.options.server_name = some_text(text); Ok(()) }),
+        "Server name (default: auto)").config(&["server_name"], Reload::Refused),
+    row(Group::Server, &["P", "pid"], "<file>",
+        Kind::Text(|draft, text| { draft.options.pid_file = some_text(text).map(Into::into); Ok(()) }),
+        "File to store PID").config(&["pid_file", "pidfile"], Reload::Live),
+    row(Group::Server, &["sl", "signal"], "<signal>[=<pid>]", Kind::Request(Request::Signal),
+        "Send signal to a running process (ldm, stop, quit, term, reopen, reload);\n\
+         <pid> is a PID, the path of a PID file, or the start of a PID and *"),
+    row(Group::Server, &["client_advertise"], "<string>",
+        Kind::Text(|draft, text| {
+            draft.options.client_advertise = match text {
+                "" => None,
+                _ => Some(HostPort::parse(text).ok_or("expected host or host:port")?),
+            };
+            Ok(())
+        }), "Client URL to advertise to other servers").config(&["client_advertise"], Reload::Live),
+    row(Group::Server, &["ports_file_dir"], "<dir>",
+        Kind::Text(|draft, text| { draft.options.ports_file_dir = some_text(text).map(Into::into); Ok(()) }),
+        "Creates a ports file in the specified directory (<executable_name>_<pid>.ports)")
+        .config(&["ports_file_dir"], Reload::Live),
+    row(Group::Server, &["lame_duck_duration"], "<duration>",
+        Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.lame_duck_duration = value),
+        "Time over which clients are sent away in lame duck mode").default("2m")
+        .config(&["lame_duck_duration"], Reload::Refused),
+    row(Group::Server, &["lame_duck_grace_period"], "<duration>",
+        Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.lame_duck_grace_period = value),
+        "Time before the first is sent away").default("10s").config(&["lame_duck_grace_period"], Reload::Refused),
+    row(Group::Server, &["no_header_support"], "",
+        Kind::Switch(|draft, on| draft.options.no_header_support = on),
+        "Do not offer message headers").config(&["no_header_support"], Reload::Refused),
+    row(Group::Server, &["no_fast_producer_stall"], "",
+        Kind::Switch(|draft, on| draft.options.no_fast_producer_stall = on),
+        "Do not slow down publishers that outrun their subscribers")
+        .config(&["no_fast_producer_stall"], Reload::Live),
+
+    row(Group::Logging, &["l", "log"], "<file>",
+        Kind::Text(|draft, text| { draft.options.log_file = some_text(text).map(Into::into); Ok(()) }),
+        "File to redirect log output").config(&["log_file", "logfile"], Reload::Live),
+    row(Group::Logging, &["T", "logtime"], "",
+        Kind::Switch(|draft, on| draft.options.logtime = on), "Timestamp log entries").default("true")
+        .config(&["logtime", "log_time"], Reload::Live),
+    row(Group::Logging, &["logtime_utc"], "",
+        Kind::Switch(|draft, on| draft.options.logtime_utc = on),
+        "Timestamps in UTC instead of local time").config(&["logtime_utc", "log_time_utc"], Reload::Live),
+    row(Group::Logging, &["D", "debug"], "",
+        Kind::Switch(|draft, on| draft.options.debug = on),
+        "Enable debugging output").config(&["debug"], Reload::Live),
+    row(Group::Logging, &["V", "trace"], "",
+        Kind::Switch(|draft, on| draft.options.trace = on),
+        "Trace the raw protocol").config(&["trace"], Reload::Live),
+    row(Group::Logging, &["VV"], "",
+        Kind::Switch(|draft, on| { draft.options.trace = on; draft.options.trace_verbose = on; }),
+        "Verbose trace (traces system account as well)").config(&["trace_verbose"], Reload::Live),
+    row(Group::Logging, &["DV"], "",
+        Kind::Switch(|draft, on| { draft.options.debug = on; draft.options.trace = on; }), "Debug and trace"),
+    row(Group::Logging, &["DVV"], "",
+        Kind::Switch(|draft, on| {
+            draft.options.debug = on;
+            draft.options.trace = on;
+            draft.options.trace_verbose = on;
+        }), "Debug and verbose trace (traces system account as well)"),
+    row(Group::Logging, &["log_size_limit"], "<limit>",
+        Kind::Size(0..=i64::MAX, Zero::Itself, |draft, value| draft.options.log_size_limit = fit(value)),
+        "Logfile size at which a new one is begun (default: never)")
+        .config(&["log_size_limit", "logfile_size_limit"], Reload::Live),
+    row(Group::Logging, &["max_traced_msg_len"], "<len>",
+        Kind::Integer(-1..=INT32_MAX, Zero::Itself,
+            |draft, value| draft.options.max_traced_msg_len = fit(value.max(0))),
+        "Maximum printable length for traced messages (default: unlimited)")
+        .config(&["max_traced_msg_len"], Reload::Live),
+
+    row(Group::Authorization, &["user"], "<user>",
+        Kind::Text(|draft, text| { draft.user = text.to_owned(); Ok(()) }),
+        "User required for connections").config(&["user", "username"], Reload::Live),
+    row(Group::Authorization, &["pass"], "<password>",
+        Kind::Text(|draft, text| { draft.password = Secret::new(text); Ok(()) }),
+        "Password required for connections").config(&["pass", "password"], Reload::Live),
+    row(Group::Authorization, &["auth"], "<token>",
+        Kind::Text(|draft, text| { draft.token = Secret::new(text); Ok(()) }),
+        "Authorization token required for connections").config(&["token"], Reload::Live),
+    row(Group::Authorization, &["auth_timeout"], "<duration>",
+        Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.auth_timeout = value),
+        "Time a client has to introduce itself").default("2s").config(&["timeout"], Reload::Live),
+
+    row(Group::Limits, &["max_payload"], "<size>",
+        Kind::Size(1..=INT32_MAX, Zero::Default, |draft, value| draft.options.max_payload = fit(value)),
+        "Largest message").default("1MB").config(&["max_payload"], Reload::Live),
+    row(Group::Limits, &["max_pending"], "<size>",
+        Kind::Size(1..=i64::MAX, Zero::Default, |draft, value| draft.options.max_pending = fit(value)),
+        "Bytes waiting for a client at which it is closed as slow").default("64MB")
+        .config(&["max_pending"], Reload::Refused),
+    row(Group::Limits, &["max_connections"], "<number>",
+        Kind::Integer(-1..=COUNT_MAX, Zero::Itself,
+            |draft, value| draft.options.max_connections = fit(value.max(0))),
+        "Clients at one time; 0 or -1 for none at all").default("65536")
+        .config(&["max_connections", "max_conn"], Reload::Live),
+    row(Group::Limits, &["max_control_line"], "<size>",
+        Kind::Size(1..=INT32_MAX, Zero::Default, |draft, value| draft.options.max_control_line = fit(value)),
+        "Longest protocol line").default("4096").config(&["max_control_line"], Reload::Live),
+    row(Group::Limits, &["max_subscriptions", "max_subs"], "<number>",
+        Kind::Integer(-1..=COUNT_MAX, Zero::Itself,
+            |draft, value| draft.options.max_subscriptions = fit(value.max(0))),
+        "Subscriptions of one client (default: unlimited)")
+        .config(&["max_subscriptions", "max_subs"], Reload::Refused),
+    row(Group::Limits, &["max_sub_tokens"], "<number>",
+        Kind::Integer(0..=255, Zero::Itself, |draft, value| draft.options.max_sub_tokens = fit(value)),
+        "Tokens of a subscription's subject (default: unlimited)")
+        .config(&["max_sub_tokens", "max_subscription_tokens"], Reload::Refused),
+    row(Group::Limits, &["write_deadline"], "<duration>",
+        Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.write_deadline = value),
+        "Time a send may be stuck before a client is closed as slow").default("10s")
+        .config(&["write_deadline"], Reload::Live),
+    row(Group::Limits, &["ping_interval"], "<duration>",
+        Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.ping_interval = value),
+        "Time between PINGs to a quiet client").default("2m").config(&["ping_interval"], Reload::Live),
+    row(Group::Limits, &["ping_max"], "<number>",
+        Kind::Integer(1..=INT32_MAX, Zero::Default, |draft, value| draft.options.ping_max = fit(value)),
+        "Unanswered PINGs before a client is closed as stale").default("2").config(&["ping_max"], Reload::Live),
+
+    row(Group::Shards, &["shards"], "<number>",
+        Kind::Integer(1..=SHARDS_MAX as i64, Zero::Itself, |draft, value| draft.options.shards = Some(fit(value))),
+        "Shards to run, each on a core of its own (default: one per core)").config(&["shards"], Reload::Refused),
+    row(Group::Shards, &["spin_us"], "<number>",
+        Kind::Integer(0..=SPIN_US_MAX, Zero::Itself, |draft, value| draft.options.spin_us = fit(value)),
+        "Microseconds an idle shard spins before it sleeps, 0 for none").default(SPIN_US_DEFAULT)
+        .config(&["spin_us"], Reload::Refused),
+
+    row(Group::Common, &["h", "help"], "", Kind::Request(Request::Help), "Show this message"),
+    row(Group::Common, &["v", "version"], "", Kind::Request(Request::Version), "Show version"),
+
+    unsupported(&["c", "config"], true),
+    unsupported(&["t"], false),
+    unsupported(&["m", "http_port"], true),
+    unsupported(&["ms", "https_port"], true),
+    unsupported(&["s", "syslog"], false),
+    unsupported(&["r", "remote_syslog"], true),
+    unsupported(&["js", "jetstream"], false),
+    unsupported(&["sd", "store_dir"], true),
+    unsupported(&["tls"], false),
+    unsupported(&["tlscert"], true),
+    unsupported(&["tlskey"], true),
+    unsupported(&["tlsverify"], false),
+    unsupported(&["tlscacert"], true),
+    unsupported(&["help_tls"], false),
+    unsupported(&["routes"], true),
+    unsupported(&["cluster"], true),
+    unsupported(&["cluster_name"], true),
+    unsupported(&["no_advertise"], false),
+    unsupported(&["cluster_advertise"], true),
+    unsupported(&["connect_retries"], true),
+    unsupported(&["cluster_listen"], true),
+    unsupported(&["profile"], true),
+];

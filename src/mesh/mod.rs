@@ -1,0 +1,350 @@
+//! One shard's ends of the lanes to and from every other shard. *Hot path.*
+//!
+//! A lane is a bounded SPSC queue of parcels; a parcel holds a whole turn's items, so the price of a push is paid once
+//! per turn and peer. Announcements of interest and messages are packed apart.
+//!
+//! Invariants (they carry DESIGN §2.1: after the `PONG` that follows a `SUB`, a publish on any shard reaches it)
+//! - [`Mesh::push`] puts announcements on *every* lane before it puts a message on *any*: whoever hears a message that
+//!   was published after a subscription has heard of the subscription, also through a third shard.
+//! - While an announcement waits for room on a lane ([`Mesh::announcements_wait`]), no message leaves, and the shard
+//!   sends nothing on its sockets.
+//! - A lane is first in, first out, through its waiting line too. Nothing is dropped here.
+//! - Nobody waits for a peer: what does not fit stays here, and the shard stops reading publishers
+//!   ([`Mesh::is_congested`]) but goes on draining its own lanes.
+
+mod parcel;
+
+use crate::base::ids::{ConnectionId, ShardId, ShardSet};
+use crate::base::limits::{PARCEL_BYTES, PARCELS_SPARE};
+use crate::interest::Wants;
+use crate::protocol::message::Message;
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+pub use parcel::{Carried, Item, Items, Parcel, Routing, Sender};
+
+/// The lane ends of one shard.
+#[derive(Debug)]
+pub struct Mesh {
+    shard: ShardId,
+    /// By shard; `None` for the shard itself.
+    peers: Vec<Option<Peer>>,
+    /// Emptied buffers of parcels that came in, for those that go out.
+    spare: Vec<Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    to: rtrb::Producer<Parcel>,
+    from: rtrb::Consumer<Parcel>,
+    announcements: Parcel,
+    messages: Parcel,
+    /// Parcels that found the lane full, oldest first; the first `announcements_waiting` of them are announcements.
+    waiting: VecDeque<Parcel>,
+    announcements_waiting: usize,
+}
+
+/// The ends of all lanes between `shards` shards, each lane with room for `parcels`.
+pub fn build(shards: u8, parcels: usize) -> Vec<Mesh> {
+    let count = usize::from(shards);
+    let mut to: Vec<Vec<_>> = (0..count).map(|_| (0..count).map(|_| None).collect()).collect();
+    let mut from: Vec<Vec<_>> = (0..count).map(|_| (0..count).map(|_| None).collect()).collect();
+    for source in 0..count {
+        for target in (0..count).filter(|target| *target != source) {
+            let (producer, consumer) = rtrb::RingBuffer::new(parcels);
+            to[source][target] = Some(producer);
+            from[target][source] = Some(consumer);
+        }
+    }
+    let ends = to.into_iter().zip(from).zip(0u8..);
+    ends.map(|((to, from), shard)| {
+        let pairs = to.into_iter().zip(from);
+        let peer = |(to, from): (Option<_>, Option<_>)| Some(Peer::new(to?, from?));
+        Mesh { shard: ShardId(shard), peers: pairs.map(peer).collect(), spare: Vec::new() }
+    })
+    .collect()
+}
+
+impl Mesh {
+    pub fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// The other shards.
+    pub fn peers(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let own = self.shard;
+        let count = u8::try_from(self.peers.len()).unwrap_or(u8::MAX);
+        (0..count).map(ShardId).filter(move |shard| *shard != own)
+    }
+
+    /// Tells every other shard what this one wants.
+    pub fn announce(&mut self, wants: &Wants) {
+        let Mesh { peers, spare, .. } = self;
+        for peer in peers.iter_mut().flatten() {
+            renew(&mut peer.announcements, spare).put_wants(wants);
+        }
+    }
+
+    /// Packs a message for one other shard.
+    #[inline]
+    pub fn send<'p>(
+        &mut self,
+        to: ShardId,
+        message: &Message<'_>,
+        shared: Option<&Bytes>,
+        routing: Routing,
+        picks: impl Iterator<Item = &'p [u8]>,
+    ) {
+        self.open(to).put_message(message, shared, routing, picks);
+    }
+
+    /// Asks another shard to pause one of its publishers for a moment.
+    pub fn pause(&mut self, shard: ShardId, publisher: ConnectionId) {
+        self.open(shard).put_pause(publisher);
+    }
+
+    /// Tells another shard that its publisher may go on.
+    pub fn resume(&mut self, shard: ShardId, publisher: ConnectionId) {
+        self.open(shard).put_resume(publisher);
+    }
+
+    /// Whether an open parcel has grown so large that it should leave before the turn ends.
+    #[inline]
+    pub fn is_heavy(&self) -> bool {
+        self.peers.iter().flatten().any(|peer| peer.messages.weight() >= PARCEL_BYTES)
+    }
+
+    /// Puts on the lanes what fits, announcements first. Gives the shards that must be woken.
+    pub fn push(&mut self) -> ShardSet {
+        let mut pushed = ShardSet::EMPTY;
+        for (peer, shard) in self.peers.iter_mut().zip(0u8..) {
+            let Some(peer) = peer else { continue };
+            if peer.push_waiting() | peer.push_announcements() {
+                pushed.insert(ShardId(shard));
+            }
+        }
+        if self.announcements_wait() {
+            return pushed;
+        }
+        for (peer, shard) in self.peers.iter_mut().zip(0u8..) {
+            let Some(peer) = peer else { continue };
+            if peer.push_messages() {
+                pushed.insert(ShardId(shard));
+            }
+        }
+        pushed
+    }
+
+    /// Whether something found a lane full and waits. No publisher should be read then.
+    #[inline]
+    pub fn is_congested(&self) -> bool {
+        self.peers.iter().flatten().any(|peer| !peer.waiting.is_empty())
+    }
+
+    /// Whether an announcement waits for room. Nothing may be sent to any client then.
+    #[inline]
+    pub fn announcements_wait(&self) -> bool {
+        self.peers.iter().flatten().any(|peer| peer.announcements_waiting > 0)
+    }
+
+    /// Whether something is packed and not yet pushed.
+    pub fn has_open_parcels(&self) -> bool {
+        let is_open = |peer: &Peer| !peer.announcements.is_empty() || !peer.messages.is_empty();
+        self.peers.iter().flatten().any(is_open)
+    }
+
+    /// Whether a parcel has come in.
+    #[inline]
+    pub fn has_arrivals(&self) -> bool {
+        self.peers.iter().flatten().any(|peer| !peer.from.is_empty())
+    }
+
+    /// The next parcel that came from `shard`.
+    #[inline]
+    pub fn receive(&mut self, shard: ShardId) -> Option<Parcel> {
+        self.peers.get_mut(shard.index())?.as_mut()?.from.pop().ok()
+    }
+
+    /// Takes an unpacked parcel's buffer back for the next one.
+    pub fn recycle(&mut self, parcel: Parcel) {
+        if self.spare.len() < PARCELS_SPARE {
+            self.spare.push(parcel.into_buffer());
+        }
+    }
+
+    fn open(&mut self, shard: ShardId) -> &mut Parcel {
+        let Mesh { peers, spare, .. } = self;
+        let peer = peers.get_mut(shard.index()).and_then(Option::as_mut);
+        renew(&mut peer.expect("interest names other shards only").messages, spare)
+    }
+}
+
+impl Peer {
+    fn new(to: rtrb::Producer<Parcel>, from: rtrb::Consumer<Parcel>) -> Peer {
+        Peer {
+            to,
+            from,
+            announcements: Parcel::default(),
+            messages: Parcel::default(),
+            waiting: VecDeque::new(),
+            announcements_waiting: 0,
+        }
+    }
+
+    fn push_waiting(&mut self) -> bool {
+        let mut pushed = false;
+        while let Some(parcel) = self.waiting.pop_front() {
+            if let Err(rtrb::PushError::Full(parcel)) = self.to.push(parcel) {
+                self.waiting.push_front(parcel);
+                break;
+            }
+            self.announcements_waiting = self.announcements_waiting.saturating_sub(1);
+            pushed = true;
+        }
+        pushed
+    }
+
+    /// Announcements overtake messages that wait: to hear of interest early does no harm, and late would.
+    fn push_announcements(&mut self) -> bool {
+        if self.announcements.is_empty() {
+            return false;
+        }
+        let parcel = std::mem::take(&mut self.announcements);
+        if self.announcements_waiting > 0 {
+            self.waiting.insert(self.announcements_waiting, parcel);
+        } else if let Err(rtrb::PushError::Full(parcel)) = self.to.push(parcel) {
+            self.waiting.push_front(parcel);
+        } else {
+            return true;
+        }
+        self.announcements_waiting += 1;
+        false
+    }
+
+    fn push_messages(&mut self) -> bool {
+        if self.messages.is_empty() {
+            return false;
+        }
+        let parcel = std::mem::take(&mut self.messages);
+        if !self.waiting.is_empty() {
+            self.waiting.push_back(parcel);
+        } else if let Err(rtrb::PushError::Full(parcel)) = self.to.push(parcel) {
+            self.waiting.push_back(parcel);
+        } else {
+            return true;
+        }
+        false
+    }
+}
+
+/// Gives an empty parcel a used buffer to pack into.
+#[inline]
+fn renew<'a>(parcel: &'a mut Parcel, spare: &mut Vec<Vec<u8>>) -> &'a mut Parcel {
+    if parcel.is_empty()
+        && let Some(buffer) = spare.pop()
+    {
+        *parcel = Parcel::reusing(buffer);
+    }
+    parcel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wants(number: u32) -> Wants {
+        Wants { pattern: (*b"a").into(), queue: (*b"q").into(), weight: number }
+    }
+
+    fn send(mesh: &mut Mesh, to: ShardId, text: &[u8]) {
+        let message =
+            Message { subject: b"s", tail: text, line_len: 0, reply_len: 0, header_len: None };
+        let connection = ConnectionId { slot: 0, reuse: 0 };
+        let routing = Routing { publisher: Sender { shard: 0, connection }, plain: true, hops: 0 };
+        mesh.send(to, &message, None, routing, std::iter::empty());
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Operation {
+        Announce,
+        Send,
+        Push,
+        Drain,
+    }
+
+    proptest! {
+        /// Against two counters: through full lanes, announcements and messages each arrive once and in order, and no
+        /// message arrives before an announcement that was made earlier.
+        #[test]
+        fn everything_arrives_once_and_in_order(
+            capacity in 1usize..4,
+            operations in prop::collection::vec(
+                prop::sample::select(vec![Operation::Announce, Operation::Send, Operation::Push, Operation::Drain]),
+                0..200),
+        ) {
+            let mut ends = build(2, capacity);
+            let (mut right, mut left) = (ends.pop().expect("two"), ends.pop().expect("two"));
+            let (mut announced, mut sent) = (0u32, 0u32);
+            let (mut heard, mut received) = (0u32, 0u32);
+            let end = [Operation::Push, Operation::Drain].into_iter().cycle().take(400);
+            for operation in operations.into_iter().chain(end) {
+                match operation {
+                    Operation::Announce => {
+                        announced += 1;
+                        left.announce(&wants(announced));
+                    }
+                    Operation::Send => {
+                        sent += 1;
+                        send(&mut left, right.shard(), &[sent.to_le_bytes(), announced.to_le_bytes()].concat());
+                    }
+                    Operation::Push => {
+                        let woken = left.push();
+                        prop_assert!(woken.is_empty() || right.has_arrivals());
+                    }
+                    Operation::Drain => while let Some(parcel) = right.receive(left.shard()) {
+                        for item in parcel.items() {
+                            match item {
+                                Item::Wants { weight, .. } => {
+                                    heard += 1;
+                                    prop_assert_eq!(weight, heard);
+                                }
+                                Item::Message(carried) => {
+                                    received += 1;
+                                    let (number, before) = carried.message.tail.split_at(4);
+                                    prop_assert_eq!(number, received.to_le_bytes());
+                                    let before = u32::from_le_bytes(before.try_into().expect("four"));
+                                    prop_assert!(before <= heard, "a message overtook an announcement");
+                                }
+                                other => panic!("never sent: {other:?}"),
+                            }
+                        }
+                        right.recycle(parcel);
+                    },
+                }
+            }
+            prop_assert_eq!((announced, sent), (heard, received));
+            prop_assert!(!left.is_congested() && !left.has_open_parcels());
+        }
+    }
+
+    #[test]
+    fn no_message_leaves_for_anyone_while_an_announcement_waits() {
+        let mut ends = build(3, 1);
+        let [left, middle, right] = &mut ends[..] else { panic!("three") };
+        send(left, right.shard(), b"fills the lane");
+        left.push();
+        left.announce(&wants(1));
+        send(left, middle.shard(), b"must not overtake");
+        assert_eq!(left.push().iter().collect::<Vec<_>>(), [middle.shard()]);
+        assert!(left.announcements_wait() && left.is_congested());
+        let parcel = middle.receive(left.shard()).expect("the announcement");
+        assert!(matches!(parcel.items().next(), Some(Item::Wants { .. })));
+        left.push();
+        assert!(middle.receive(left.shard()).is_none());
+        right.receive(left.shard()).expect("the filler");
+        left.push();
+        assert!(!left.announcements_wait());
+        assert!(middle.receive(left.shard()).is_some(), "now the message may go");
+    }
+}

@@ -1,0 +1,310 @@
+//! What travels on a lane in one push: a run of items, packed into one buffer. *Hot path.*
+//!
+//! | item | what it tells the other shard | lost with a dead shard? |
+//! |---|---|---|
+//! | `Wants` | how many subscriptions of a kind we have now | a dead shard is a dead process (DESIGN §2.8) |
+//! | `Message` | a message for its subscribers | likewise; the protocol promises at most once |
+//! | `Pause` | a publisher of yours fills an outbox of ours | harmless: the publisher goes on unslowed |
+//! | `Resume` | that outbox has drained | harmless: a pause ends by itself |
+//!
+//! Invariants
+//! - What the writer packs the reader unpacks: both ends are this file, so a broken parcel is our own mistake and panics.
+//! - Items come out in the order they went in.
+
+use crate::base::ids::ConnectionId;
+use crate::interest::Wants;
+use crate::protocol::message::Message;
+use bytes::Bytes;
+
+/// A run of items for one shard.
+#[derive(Debug, Default)]
+pub struct Parcel {
+    packed: Vec<u8>,
+    /// Tails of large messages, shared and not copied.
+    shared: Vec<Bytes>,
+    shared_bytes: usize,
+}
+
+/// One item of a parcel.
+#[derive(Debug)]
+pub enum Item<'a> {
+    Wants { pattern: &'a [u8], queue: &'a [u8], weight: u32 },
+    Message(Carried<'a>),
+    Pause(ConnectionId),
+    Resume(ConnectionId),
+}
+
+/// A message on its way to another shard.
+#[derive(Debug)]
+pub struct Carried<'a> {
+    pub message: Message<'a>,
+    /// The tail as a shared buffer, when it is large.
+    pub shared: Option<&'a Bytes>,
+    /// The connection that published it, for a pause to find its way back.
+    pub publisher: Sender,
+    /// Whether plain subscriptions get it, beside the queue groups picked.
+    pub plain: bool,
+    /// How often it has been handed on because a picked member had left.
+    pub hops: u8,
+    picks: &'a [u8],
+}
+
+/// A publishing connection, wherever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    pub shard: u8,
+    pub connection: ConnectionId,
+}
+
+/// What goes with a message onto a lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Routing {
+    pub publisher: Sender,
+    pub plain: bool,
+    pub hops: u8,
+}
+
+const WANTS: u8 = 1;
+const MESSAGE: u8 = 2;
+const PAUSE: u8 = 3;
+const RESUME: u8 = 4;
+
+const NO_HEADERS: u32 = u32::MAX;
+
+impl Parcel {
+    /// A parcel that packs into a buffer used before.
+    pub(super) fn reusing(mut packed: Vec<u8>) -> Parcel {
+        packed.clear();
+        Parcel { packed, shared: Vec::new(), shared_bytes: 0 }
+    }
+
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.packed
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.packed.is_empty()
+    }
+
+    /// Bytes it stands for, shared ones included.
+    pub fn weight(&self) -> usize {
+        self.packed.len() + self.shared_bytes
+    }
+
+    pub fn put_wants(&mut self, wants: &Wants) {
+        self.packed.push(WANTS);
+        self.put_number(wants.weight);
+        self.put_bytes(&wants.pattern);
+        self.put_bytes(&wants.queue);
+    }
+
+    /// Packs a message; `picks` names the queue groups one of whose members over there gets it.
+    #[inline]
+    pub fn put_message<'p>(
+        &mut self,
+        message: &Message<'_>,
+        shared: Option<&Bytes>,
+        routing: Routing,
+        picks: impl Iterator<Item = &'p [u8]>,
+    ) {
+        let Routing { publisher, plain, hops } = routing;
+        self.packed.push(MESSAGE);
+        self.packed.extend_from_slice(&[
+            publisher.shard,
+            hops,
+            u8::from(plain),
+            u8::from(shared.is_some()),
+        ]);
+        self.put_connection(publisher.connection);
+        self.put_number(message.line_len);
+        self.put_number(message.reply_len);
+        self.put_number(message.header_len.unwrap_or(NO_HEADERS));
+        self.put_bytes(message.subject);
+        match shared {
+            Some(tail) => {
+                self.shared_bytes += tail.len();
+                self.shared.push(tail.clone());
+            }
+            None => self.put_bytes(message.tail),
+        }
+        let length_at = self.packed.len();
+        self.put_number(0);
+        for name in picks {
+            self.put_bytes(name);
+        }
+        let length = narrow(self.packed.len() - length_at - 4);
+        self.packed[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+    }
+
+    pub fn put_pause(&mut self, publisher: ConnectionId) {
+        self.packed.push(PAUSE);
+        self.put_connection(publisher);
+    }
+
+    pub fn put_resume(&mut self, publisher: ConnectionId) {
+        self.packed.push(RESUME);
+        self.put_connection(publisher);
+    }
+
+    /// The items, in order.
+    pub fn items(&self) -> Items<'_> {
+        Items { left: &self.packed, shared: self.shared.iter() }
+    }
+
+    #[inline]
+    fn put_number(&mut self, number: u32) {
+        self.packed.extend_from_slice(&number.to_le_bytes());
+    }
+
+    #[inline]
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.put_number(narrow(bytes.len()));
+        self.packed.extend_from_slice(bytes);
+    }
+
+    fn put_connection(&mut self, connection: ConnectionId) {
+        self.put_number(connection.slot);
+        self.put_number(connection.reuse);
+    }
+}
+
+impl<'a> Carried<'a> {
+    /// The queue groups one of whose members gets it.
+    pub fn picks(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut left = Items { left: self.picks, shared: [].iter() };
+        std::iter::from_fn(move || (!left.left.is_empty()).then(|| left.take_bytes()))
+    }
+}
+
+/// The items of a parcel, in order.
+#[derive(Debug)]
+pub struct Items<'a> {
+    left: &'a [u8],
+    shared: std::slice::Iter<'a, Bytes>,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Item<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Item<'a>> {
+        let (kind, left) = self.left.split_first()?;
+        self.left = left;
+        Some(match *kind {
+            MESSAGE => Item::Message(self.take_message()),
+            WANTS => {
+                let weight = self.take_number();
+                Item::Wants { pattern: self.take_bytes(), queue: self.take_bytes(), weight }
+            }
+            PAUSE => Item::Pause(self.take_connection()),
+            RESUME => Item::Resume(self.take_connection()),
+            other => unreachable!("no item of kind {other} is ever packed"),
+        })
+    }
+}
+
+impl<'a> Items<'a> {
+    #[inline]
+    fn take_message(&mut self) -> Carried<'a> {
+        let [shard, hops, plain, is_shared] = *self.take_array::<4>();
+        let publisher = Sender { shard, connection: self.take_connection() };
+        let line_len = self.take_number();
+        let reply_len = self.take_number();
+        let header_len = Some(self.take_number()).filter(|len| *len != NO_HEADERS);
+        let subject = self.take_bytes();
+        let shared = (is_shared == 1)
+            .then(|| self.shared.next().expect("a shared tail goes with its message"));
+        let tail = match shared {
+            Some(tail) => tail,
+            None => self.take_bytes(),
+        };
+        let message = Message { subject, tail, line_len, reply_len, header_len };
+        Carried { message, shared, publisher, plain: plain == 1, hops, picks: self.take_bytes() }
+    }
+
+    #[inline]
+    fn take_array<const N: usize>(&mut self) -> &'a [u8; N] {
+        let (array, left) = self.left.split_first_chunk().expect("an item is packed whole");
+        self.left = left;
+        array
+    }
+
+    #[inline]
+    fn take_number(&mut self) -> u32 {
+        u32::from_le_bytes(*self.take_array())
+    }
+
+    #[inline]
+    fn take_bytes(&mut self) -> &'a [u8] {
+        let length = self.take_number() as usize;
+        let (bytes, left) = self.left.split_at(length);
+        self.left = left;
+        bytes
+    }
+
+    fn take_connection(&mut self) -> ConnectionId {
+        ConnectionId { slot: self.take_number(), reuse: self.take_number() }
+    }
+}
+
+fn narrow(len: usize) -> u32 {
+    u32::try_from(len).expect("subjects, tails and picks fit 4 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A message with its parts copied out, as packed and as unpacked.
+    type Flat = (Vec<u8>, Vec<u8>, Option<u32>, Vec<Vec<u8>>, bool, u8);
+
+    proptest! {
+        #[test]
+        fn what_goes_in_comes_out(
+            messages in prop::collection::vec(
+                ("[a-z.]{1,20}", "[a-z]{0,8}", prop::collection::vec(any::<u8>(), 0..300), any::<bool>(),
+                 prop::collection::vec("[a-z]{1,9}", 0..3), any::<bool>(), 0u8..4), 0..20),
+            weight in any::<u32>(),
+        ) {
+            let publisher = Sender { shard: 3, connection: ConnectionId { slot: 9, reuse: 8 } };
+            let wants = Wants { pattern: (*b"a.*").into(), queue: (*b"q").into(), weight };
+            let mut parcel = Parcel::default();
+            let mut expected: Vec<Flat> = Vec::new();
+            parcel.put_wants(&wants);
+            for (subject, reply, payload, share, picks, plain, hops) in &messages {
+                let mut tail = Vec::new();
+                let line = crate::protocol::message::write_tail(&mut tail, reply.as_bytes(), b"", payload);
+                let message = Message {
+                    subject: subject.as_bytes(),
+                    tail: &tail,
+                    line_len: narrow(line.len()),
+                    reply_len: narrow(reply.len()),
+                    header_len: share.then_some(0),
+                };
+                let shared = share.then(|| Bytes::copy_from_slice(&tail));
+                let routing = Routing { publisher, plain: *plain, hops: *hops };
+                parcel.put_message(&message, shared.as_ref(), routing, picks.iter().map(String::as_bytes));
+                let picks = picks.iter().map(|pick| pick.as_bytes().to_vec()).collect();
+                expected.push((subject.as_bytes().to_vec(), tail.clone(), share.then_some(0), picks, *plain, *hops));
+            }
+            parcel.put_pause(publisher.connection);
+            let mut items = parcel.items();
+            let first = items.next();
+            let Some(Item::Wants { pattern: b"a.*", queue: b"q", weight: heard }) = first else {
+                panic!("the announcement came out as {first:?}");
+            };
+            prop_assert_eq!(heard, weight);
+            for (subject, tail, header_len, picks, plain, hops) in expected {
+                let Some(Item::Message(carried)) = items.next() else { panic!("a message is missing") };
+                prop_assert_eq!(carried.message.subject, subject);
+                prop_assert_eq!(carried.message.tail, tail);
+                prop_assert_eq!(carried.message.header_len, header_len);
+                prop_assert_eq!(carried.picks().map(<[u8]>::to_vec).collect::<Vec<_>>(), picks);
+                prop_assert_eq!((carried.plain, carried.hops, carried.publisher), (plain, hops, publisher));
+            }
+            prop_assert!(matches!(items.next(), Some(Item::Pause(id)) if id == publisher.connection));
+            prop_assert!(items.next().is_none());
+        }
+    }
+}
