@@ -2,7 +2,9 @@
 #![deny(unsafe_code)]
 
 pub mod base;
+pub mod config;
 pub mod interest;
 pub mod mesh;
 pub mod protocol;
+pub mod router;
 pub mod subject;

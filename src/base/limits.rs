@@ -1,5 +1,7 @@
 //! Every bound that is not an option, in one place, with its reason. Options' defaults live in `config`.
 
+use std::time::Duration;
+
 /// Shards of one process. A lane pair exists for every two of them; 64 covers today's single-socket machines.
 pub const SHARDS_MAX: usize = 64;
 
@@ -21,3 +23,31 @@ pub const PARCELS_SPARE: usize = 64;
 
 /// Hand-overs of a message whose queue member has left, before it is dropped and counted.
 pub const QUEUE_HOPS_MAX: u8 = 3;
+
+/// An outbox with this much to send is flushed in the middle of a turn, while it is still in the cache.
+pub const OUTBOX_FLUSH_BYTES: usize = 32 * 1024;
+
+/// Where an outbox starts a new batch. One batch is one send.
+pub const BATCH_BYTES: usize = 64 * 1024;
+
+/// Shared tails in one batch: each costs two of the 1,024 slices that one send may name.
+pub const BATCH_SPLICES: usize = 500;
+
+/// Room that a fresh batch starts with.
+pub const BATCH_START_BYTES: usize = 1024;
+
+/// Emptied batch buffers that a shard keeps.
+pub const BATCHES_SPARE: usize = 64;
+
+/// From this size on, a message's tail is shared between outboxes and lanes instead of copied into each.
+pub const SHARED_TAIL_BYTES: usize = 4096;
+
+/// Bytes an outbox may hold before it slows the publishers that fill it.
+pub const OUTBOX_SHARE_BYTES: usize = 1 << 20;
+
+/// The longest pause of a publisher for one full outbox, and how long an outbox above its share may ask for pauses
+/// without draining (nats-server: 2 to 5 ms a time, 10 ms per read).
+pub const PAUSE_MAX: Duration = Duration::from_millis(2);
+
+/// Publishers that one outbox remembers having paused; the pauses of further ones end by themselves.
+pub const FEEDERS_MAX: usize = 64;

@@ -1,0 +1,411 @@
+//! Publish → fanout → deliveries, for one shard. *Hot path.*
+//!
+//! Owns what a delivery touches: the interest of the shard, the outboxes of its connections, its lane ends.
+//!
+//! Invariants
+//! - A message goes to every plain subscription once, and to one member of each queue group in the whole server; the
+//!   publisher's shard picks the member's shard, that shard picks the member.
+//! - A peer gets one copy, whatever it wants it for. It never forwards, but hands on a message picked for a group that
+//!   has no member left there, [`QUEUE_HOPS_MAX`] times at most.
+//! - What is dropped is counted by reason ([`Counters`]).
+
+mod batch;
+mod outbox;
+
+use crate::base::clock::Now;
+use crate::base::ids::{ShardId, ShardSet};
+use crate::base::limits::{QUEUE_HOPS_MAX, SHARED_TAIL_BYTES};
+use crate::base::rng::Rng;
+use crate::base::slab::Slab;
+use crate::interest::{
+    Fanout, GroupFanout, Interest, Memo, Route, Subscription, SubscriptionId, Wants,
+};
+use crate::mesh::{Carried, Mesh, Routing};
+use crate::protocol::message::Message;
+use crate::subject::Pattern;
+use bytes::Bytes;
+
+pub use crate::mesh::Sender;
+pub use batch::Batch;
+pub use outbox::{OutboxLimits, Outboxes, Traffic};
+
+/// Routing for one shard.
+#[derive(Debug)]
+pub struct Router {
+    interest: Interest,
+    pub outboxes: Outboxes,
+    pub mesh: Mesh,
+    pub counters: Counters,
+    rng: Rng,
+    /// Where the last answers for each peer's messages were found.
+    lane_memos: Vec<Memo>,
+    /// Subscriptions that have had their last delivery, to be ended by their sessions.
+    spent: Vec<SubscriptionId>,
+    /// Scratch: which shards a message's queue groups were picked on.
+    picks: Vec<(ShardId, usize)>,
+    /// Scratch: a tail with its headers left out.
+    bare: Vec<u8>,
+}
+
+/// What this shard has routed, and what it has dropped and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages that clients of this shard published.
+    pub published: u64,
+    pub published_bytes: u64,
+    /// Messages put into outboxes of this shard.
+    pub delivered: u64,
+    pub delivered_bytes: u64,
+    /// Messages nobody wanted.
+    pub dropped_no_interest: u64,
+    /// Messages that came over a lane for plain subscriptions that had gone meanwhile.
+    pub dropped_interest_gone: u64,
+    /// Messages picked for a queue group that nobody is in any more.
+    pub dropped_group_gone: u64,
+    /// Messages handed on because the picked group had no member left.
+    pub handed_on: u64,
+}
+
+/// Who publishes, as far as routing cares.
+#[derive(Debug)]
+pub struct Publisher<'a> {
+    pub sender: Sender,
+    /// Whether its own subscriptions get its messages.
+    pub echo: bool,
+    pub memo: &'a mut Memo,
+}
+
+impl Router {
+    pub fn new(mesh: Mesh, limits: OutboxLimits, seed: u64) -> Router {
+        let mut rng = Rng::from_seed(seed);
+        let shards = mesh.peers().map(ShardId::index).max().map_or(0, |last| last + 1);
+        Router {
+            interest: Interest::new(rng.next_u64()),
+            outboxes: Outboxes::new(limits),
+            lane_memos: vec![Memo::default(); shards],
+            mesh,
+            counters: Counters::default(),
+            rng,
+            spent: Vec::new(),
+            picks: Vec::new(),
+            bare: Vec::new(),
+        }
+    }
+
+    pub fn set_now(&mut self, now: Now) {
+        self.outboxes.set_now(now);
+    }
+
+    pub fn interest(&self) -> &Interest {
+        &self.interest
+    }
+
+    /// Adds a subscription and tells the other shards what they must know of it.
+    pub fn subscribe(
+        &mut self,
+        connection: u32,
+        pattern: Pattern<'_>,
+        queue: &[u8],
+        sid: &[u8],
+    ) -> SubscriptionId {
+        let (id, change) = self.interest.subscribe(connection, pattern, queue, sid);
+        self.announce(change);
+        id
+    }
+
+    pub fn unsubscribe(&mut self, id: SubscriptionId) {
+        let change = self.interest.unsubscribe(id);
+        self.announce(change);
+    }
+
+    /// Lets a subscription end once it has had `max` deliveries in all. `max` is more than it has had.
+    pub fn limit_deliveries(&mut self, id: SubscriptionId, max: u64) {
+        self.interest.subscription_mut(id).delivered_max = max;
+    }
+
+    /// Subscriptions that have had their last delivery; their sessions end them.
+    pub fn next_spent(&mut self) -> Option<SubscriptionId> {
+        self.spent.pop()
+    }
+
+    fn announce(&mut self, change: Option<Wants>) {
+        if let Some(wants) = change {
+            self.mesh.announce(&wants);
+        }
+    }
+
+    /// Routes a message of a client of this shard. `shared` is the tail as a shared buffer, if it is in one already.
+    /// Says whether anybody got it.
+    #[inline]
+    pub fn publish(
+        &mut self,
+        publisher: Publisher<'_>,
+        message: &Message<'_>,
+        shared: Option<&Bytes>,
+    ) -> bool {
+        let size = message.size();
+        self.counters.published += 1;
+        self.counters.published_bytes += size as u64;
+        let Some((answer, subscriptions)) = self.interest.answer(message.subject, publisher.memo)
+        else {
+            self.counters.dropped_no_interest += 1;
+            return false;
+        };
+        let mut delivering = Delivering {
+            outboxes: &mut self.outboxes,
+            subscriptions,
+            counters: &mut self.counters,
+            spent: &mut self.spent,
+            bare: &mut self.bare,
+            message,
+            shared,
+            size,
+            sender: publisher.sender,
+            deaf: (!publisher.echo).then_some(publisher.sender.connection.slot),
+        };
+        let reached = match answer.route() {
+            Route::Nobody => false,
+            Route::One { connection, subscription } => {
+                delivering.deliver(*connection, *subscription, answer.head_of_one())
+            }
+            Route::Many(fanout) => {
+                let copy = worth_sharing(message, shared, fanout);
+                delivering.shared = shared.or(copy.as_ref());
+                let routing = Routing { publisher: publisher.sender, plain: true, hops: 0 };
+                fan_out(fanout, &mut delivering, &mut self.mesh, &mut self.rng, &mut self.picks, routing)
+            }
+        };
+        if !reached {
+            self.counters.dropped_no_interest += 1;
+        }
+        reached
+    }
+
+    /// Delivers a message that another shard sent to subscriptions of this one.
+    #[inline]
+    pub fn receive(&mut self, from: ShardId, carried: &Carried<'_>) {
+        let message = &carried.message;
+        let memo = &mut self.lane_memos[from.index()];
+        let Some((answer, subscriptions)) = self.interest.answer(message.subject, memo) else {
+            unreachable!("a subject nobody can want is not sent to anybody");
+        };
+        let mut delivering = Delivering {
+            outboxes: &mut self.outboxes,
+            subscriptions,
+            counters: &mut self.counters,
+            spent: &mut self.spent,
+            bare: &mut self.bare,
+            message,
+            shared: carried.shared,
+            size: message.size(),
+            sender: carried.publisher,
+            deaf: None,
+        };
+        let mut reached = false;
+        let fanout = match answer.route() {
+            Route::Nobody => None,
+            Route::One { connection, subscription } => {
+                if carried.plain {
+                    reached = delivering.deliver(*connection, *subscription, answer.head_of_one());
+                }
+                None
+            }
+            Route::Many(fanout) => {
+                if carried.plain {
+                    reached = delivering.deliver_to_all(fanout);
+                }
+                Some(fanout)
+            }
+        };
+        if carried.plain && !reached {
+            delivering.counters.dropped_interest_gone += 1;
+        }
+        for name in carried.picks() {
+            let group = fanout.and_then(|f| f.groups.iter().find(|group| *group.name == *name));
+            let (Some(fanout), Some(group)) = (fanout, group) else {
+                delivering.counters.dropped_group_gone += 1;
+                continue;
+            };
+            let start = self.rng.next_u64() as usize;
+            if delivering.deliver_to_member(fanout, group, start) {
+                continue;
+            }
+            // The member has left while the message was on its way. Somebody else in the group must get it.
+            let next = peer_of(group, &mut self.rng).filter(|_| carried.hops < QUEUE_HOPS_MAX);
+            let Some(next) = next else {
+                delivering.counters.dropped_group_gone += 1;
+                continue;
+            };
+            delivering.counters.handed_on += 1;
+            let routing =
+                Routing { publisher: carried.publisher, plain: false, hops: carried.hops + 1 };
+            self.mesh.send(next, message, carried.shared, routing, std::iter::once(name));
+        }
+    }
+
+    /// Notes what another shard wants.
+    pub fn peer_wants(&mut self, peer: ShardId, pattern: &[u8], queue: &[u8], weight: u32) {
+        let pattern = Pattern::new(pattern).expect("shards announce patterns they have checked");
+        self.interest.peer_wants(peer, pattern, queue, weight);
+    }
+
+    /// The plain subscription of a connection that would get messages of `subject`, for its sid.
+    pub fn subscription_for(&mut self, connection: u32, subject: &[u8]) -> Option<SubscriptionId> {
+        let (answer, _) = self.interest.answer(subject, &mut Memo::default())?;
+        match answer.route() {
+            Route::One { connection: owner, subscription } if *owner == connection => {
+                Some(*subscription)
+            }
+            Route::Nobody | Route::One { .. } => None,
+            Route::Many(fanout) => {
+                let mine = fanout.targets.iter().find(|target| target.connection == connection);
+                mine.map(|target| target.subscription)
+            }
+        }
+    }
+}
+
+/// Gives each plain subscription and each group its copy, here and elsewhere.
+fn fan_out(
+    fanout: &Fanout,
+    delivering: &mut Delivering<'_>,
+    mesh: &mut Mesh,
+    rng: &mut Rng,
+    picks: &mut Vec<(ShardId, usize)>,
+    routing: Routing,
+) -> bool {
+    let mut reached = delivering.deliver_to_all(fanout);
+    let mut peers = fanout.peers;
+    picks.clear();
+    for (index, group) in fanout.groups.iter().enumerate() {
+        let drawn = rng.below(group.weight) as usize;
+        let is_local = drawn < group.members.len();
+        if is_local && delivering.deliver_to_member(fanout, group, drawn) {
+            reached = true;
+        } else if let Some(peer) = peer_of(group, rng) {
+            peers.insert(peer);
+            picks.push((peer, index));
+        }
+    }
+    reached |= !peers.is_empty();
+    send_to_peers(fanout, delivering, mesh, picks, peers, routing);
+    reached
+}
+
+#[inline]
+fn send_to_peers(
+    fanout: &Fanout,
+    delivering: &Delivering<'_>,
+    mesh: &mut Mesh,
+    picks: &[(ShardId, usize)],
+    peers: ShardSet,
+    routing: Routing,
+) {
+    for peer in peers.iter() {
+        let here = picks.iter().filter(|(shard, _)| *shard == peer);
+        let names = here.map(|(_, index)| &*fanout.groups[*index].name);
+        let routing = Routing { plain: fanout.peers.contains(peer), ..routing };
+        mesh.send(peer, delivering.message, delivering.shared, routing, names);
+    }
+}
+
+/// Draws one of the other shards that have members, by their number.
+fn peer_of(group: &GroupFanout, rng: &mut Rng) -> Option<ShardId> {
+    let sum = group.peers.iter().fold(0u32, |sum, (_, weight)| sum.saturating_add(*weight));
+    if sum == 0 {
+        return None;
+    }
+    let mut left = rng.below(sum);
+    for (shard, weight) in &group.peers {
+        if left < *weight {
+            return Some(*shard);
+        }
+        left -= weight;
+    }
+    None
+}
+
+/// A shared copy of a large tail that more than one will hold.
+fn worth_sharing(
+    message: &Message<'_>,
+    shared: Option<&Bytes>,
+    fanout: &Fanout,
+) -> Option<Bytes> {
+    let holders = fanout.targets.len() + fanout.groups.len() + fanout.peers.len() as usize;
+    let worth = shared.is_none() && message.tail.len() >= SHARED_TAIL_BYTES && holders > 1;
+    worth.then(|| Bytes::copy_from_slice(message.tail))
+}
+
+/// One message on its way into outboxes of this shard.
+struct Delivering<'a> {
+    outboxes: &'a mut Outboxes,
+    subscriptions: &'a mut Slab<Subscription>,
+    counters: &'a mut Counters,
+    spent: &'a mut Vec<SubscriptionId>,
+    bare: &'a mut Vec<u8>,
+    message: &'a Message<'a>,
+    shared: Option<&'a Bytes>,
+    size: usize,
+    sender: Sender,
+    /// The connection that does not want to hear itself.
+    deaf: Option<u32>,
+}
+
+impl Delivering<'_> {
+    /// Delivers to one subscription; says whether it took the message.
+    #[inline]
+    fn deliver(&mut self, connection: u32, id: SubscriptionId, head: &[u8]) -> bool {
+        let subscription = &mut self.subscriptions[id];
+        let is_spent = subscription.delivered_max != 0
+            && subscription.delivered >= subscription.delivered_max;
+        if is_spent || self.deaf == Some(connection) {
+            return false;
+        }
+        let taken = match self.message.header_len {
+            None => {
+                let head = &head[b"H".len()..];
+                self.outboxes.deliver(connection, head, self.message.tail, self.shared, self.size)
+            }
+            Some(_) if self.outboxes.understands_headers(connection) => {
+                self.outboxes.deliver(connection, head, self.message.tail, self.shared, self.size)
+            }
+            Some(_) => {
+                self.bare.clear();
+                self.message.write_tail_without_headers(self.bare);
+                let size = self.message.payload().len();
+                self.outboxes.deliver(connection, &head[b"H".len()..], self.bare, None, size)
+            }
+        };
+        if !taken {
+            return false;
+        }
+        subscription.delivered += 1;
+        if subscription.delivered == subscription.delivered_max {
+            self.spent.push(id);
+        }
+        self.counters.delivered += 1;
+        self.counters.delivered_bytes += self.size as u64;
+        if self.outboxes.is_over_share(connection) {
+            self.outboxes.over_share(connection, self.sender);
+        }
+        true
+    }
+
+    #[inline]
+    fn deliver_to_all(&mut self, fanout: &Fanout) -> bool {
+        let mut reached = false;
+        for target in &fanout.targets {
+            reached |= self.deliver(target.connection, target.subscription, fanout.head(target));
+        }
+        reached
+    }
+
+    /// Delivers to one member of a group: the one at `start`, or the next that can take it.
+    fn deliver_to_member(&mut self, fanout: &Fanout, group: &GroupFanout, start: usize) -> bool {
+        let count = group.members.len();
+        (0..count).any(|step| {
+            let member = &group.members[(start % count + step) % count];
+            self.deliver(member.connection, member.subscription, fanout.head(member))
+        })
+    }
+}

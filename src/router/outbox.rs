@@ -1,0 +1,464 @@
+//! Bytes owed to each connection of a shard, with their limit. *Hot path.*
+//!
+//! Invariants
+//! - `pending` counts every byte taken in and not yet taken by the kernel: in the open batch, in full ones, in flight.
+//! - At most one batch of a connection is in flight. Bytes leave in the order they came.
+//! - An outbox above its limit takes nothing more and is named in [`Outboxes::take_overflowed`]: a slow consumer.
+//! - An outbox above its share slows those who fill it, but only while it drains ([`Outboxes::over_share`]).
+//! - Idle, an outbox owns no heap memory.
+
+use super::batch::Batch;
+use crate::base::clock::Now;
+use crate::base::limits::{
+    BATCH_START_BYTES, BATCHES_SPARE, FEEDERS_MAX, OUTBOX_FLUSH_BYTES, OUTBOX_SHARE_BYTES, PAUSE_MAX,
+};
+use crate::mesh::Sender;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A connection that has drained nothing for this long may not slow anybody.
+const STUCK_AFTER: Duration = Duration::from_millis(20);
+
+/// The outboxes of a shard, by connection slot.
+#[derive(Debug)]
+pub struct Outboxes {
+    boxes: Vec<Outbox>,
+    limits: OutboxLimits,
+    now: Now,
+    /// Slots with something to send and nothing in flight.
+    dirty: Vec<u32>,
+    /// Those of them that are worth a send in mid-turn.
+    heavy: Vec<u32>,
+    overflowed: Vec<u32>,
+    pauses: Vec<Sender>,
+    resumes: Vec<Sender>,
+    spare: Vec<Vec<u8>>,
+}
+
+/// The options that concern outboxes.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboxLimits {
+    /// Bytes pending at most (`max_pending`); one more, and the consumer is slow.
+    pub pending: usize,
+    /// Whether publishers are slowed at all for outboxes near the limit (`no_fast_producer_stall` turns it off).
+    pub stall: bool,
+}
+
+#[derive(Debug, Default)]
+struct Outbox {
+    open: Batch,
+    full: VecDeque<Batch>,
+    pending: usize,
+    in_flight: bool,
+    accepts: bool,
+    is_dirty: bool,
+    is_heavy: bool,
+    headers: bool,
+    /// When the kernel last took something, or when it was given the batch in flight.
+    progress: Now,
+    /// Since when it is above its share without having drained.
+    above_share: Option<Now>,
+    /// The publishers it has paused.
+    feeders: Vec<Sender>,
+    traffic: Traffic,
+}
+
+/// Messages and bytes that went to, or came from, a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub messages: u64,
+    /// Headers and payload.
+    pub bytes: u64,
+}
+
+impl Outboxes {
+    pub fn new(limits: OutboxLimits) -> Outboxes {
+        Outboxes {
+            boxes: Vec::new(),
+            limits,
+            now: Now::ZERO,
+            dirty: Vec::new(),
+            heavy: Vec::new(),
+            overflowed: Vec::new(),
+            pauses: Vec::new(),
+            resumes: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Sets the time for all that follows in this turn.
+    pub fn set_now(&mut self, now: Now) {
+        self.now = now;
+    }
+
+    /// Starts an empty outbox under a slot that has none.
+    pub fn open(&mut self, slot: u32) {
+        let index = slot as usize;
+        if self.boxes.len() <= index {
+            self.boxes.resize_with(index + 1, Outbox::default);
+        }
+        let outbox = &mut self.boxes[index];
+        assert!(!outbox.accepts && outbox.pending == 0, "slot {slot} has an outbox");
+        outbox.accepts = true;
+        outbox.progress = self.now;
+        outbox.traffic = Traffic::default();
+    }
+
+    /// Drops what is left; a batch in flight is the runtime's to finish.
+    pub fn close(&mut self, slot: u32) {
+        let outbox = std::mem::take(&mut self.boxes[slot as usize]);
+        self.resumes.extend(outbox.feeders);
+        self.dirty.retain(|other| *other != slot);
+        self.heavy.retain(|other| *other != slot);
+        self.overflowed.retain(|other| *other != slot);
+    }
+
+    /// Takes nothing more, but sends what is there: the connection is about to be closed.
+    pub fn seal(&mut self, slot: u32) {
+        self.boxes[slot as usize].accepts = false;
+    }
+
+    /// Throws away what has not been given to the kernel: the consumer is beyond help.
+    pub fn discard(&mut self, slot: u32) {
+        let outbox = &mut self.boxes[slot as usize];
+        outbox.accepts = false;
+        outbox.pending -= outbox.open.len() + outbox.full.iter().map(Batch::len).sum::<usize>();
+        outbox.open = Batch::default();
+        outbox.full = VecDeque::new();
+    }
+
+    /// Whether deliveries to this connection may carry headers.
+    pub fn set_headers(&mut self, slot: u32, headers: bool) {
+        self.boxes[slot as usize].headers = headers;
+    }
+
+    pub fn understands_headers(&self, slot: u32) -> bool {
+        self.boxes[slot as usize].headers
+    }
+
+    /// Messages delivered to the connection.
+    pub fn traffic(&self, slot: u32) -> Traffic {
+        self.boxes[slot as usize].traffic
+    }
+
+    /// Bytes taken in and not yet taken by the kernel.
+    pub fn pending(&self, slot: u32) -> usize {
+        self.boxes[slot as usize].pending
+    }
+
+    /// Appends what the server itself has to say.
+    pub fn write(&mut self, slot: u32, say: impl FnOnce(&mut Vec<u8>)) {
+        if !self.boxes[slot as usize].accepts {
+            return;
+        }
+        let copied = self.room(slot);
+        let before = copied.len();
+        say(copied);
+        let added = copied.len() - before;
+        self.added(slot, added);
+    }
+
+    /// Appends a delivery: its head, and its tail copied or shared. `size` is what counts as its bytes. Says whether
+    /// the connection took it.
+    #[inline]
+    pub(super) fn deliver(
+        &mut self,
+        slot: u32,
+        head: &[u8],
+        tail: &[u8],
+        shared: Option<&Bytes>,
+        size: usize,
+    ) -> bool {
+        let Some(outbox) = self.boxes.get_mut(slot as usize).filter(|outbox| outbox.accepts) else {
+            return false;
+        };
+        outbox.traffic.messages += 1;
+        outbox.traffic.bytes += size as u64;
+        let copied = self.room(slot);
+        copied.extend_from_slice(head);
+        match shared {
+            None => copied.extend_from_slice(tail),
+            Some(tail) => self.boxes[slot as usize].open.splice(tail.clone()),
+        }
+        self.added(slot, head.len() + tail.len());
+        true
+    }
+
+    /// Whether the outbox holds more than its share, so that [`Outboxes::over_share`] should hear of the publisher.
+    #[inline]
+    pub(super) fn is_over_share(&self, slot: u32) -> bool {
+        self.boxes[slot as usize].pending > OUTBOX_SHARE_BYTES.min(self.limits.pending / 4)
+    }
+
+    /// Slows a publisher that fills an outbox above its share.
+    ///
+    /// That keeps a fast publisher from running megabytes ahead of a consumer that keeps up on the whole. It is no
+    /// weapon in the hand of one that does not: who has been above its share for [`PAUSE_MAX`] without draining slows
+    /// nobody until three quarters of the limit are full, nats-server's threshold, and nobody at all once stuck.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn over_share(&mut self, slot: u32, publisher: Sender) {
+        if !self.limits.stall {
+            return;
+        }
+        let outbox = &mut self.boxes[slot as usize];
+        let since = *outbox.above_share.get_or_insert(self.now);
+        let keeps_up = self.now.since(since) < PAUSE_MAX;
+        let nearly_full = outbox.pending > self.limits.pending / 4 * 3;
+        let is_stuck = self.now.since(outbox.progress) > STUCK_AFTER;
+        if !(keeps_up || nearly_full) || is_stuck || self.pauses.contains(&publisher) {
+            return;
+        }
+        self.pauses.push(publisher);
+        if outbox.feeders.len() < FEEDERS_MAX && !outbox.feeders.contains(&publisher) {
+            outbox.feeders.push(publisher);
+        }
+    }
+
+    /// The next batch to send, when there is one and none is in flight. Goes back with [`Outboxes::finished`].
+    pub fn take(&mut self, slot: u32) -> Option<Batch> {
+        let outbox = self.boxes.get_mut(slot as usize)?;
+        outbox.is_heavy = false;
+        if outbox.in_flight || outbox.pending == 0 {
+            return None;
+        }
+        let batch = outbox.full.pop_front().unwrap_or_else(|| std::mem::take(&mut outbox.open));
+        assert!(!batch.is_empty(), "pending bytes are in a batch");
+        outbox.in_flight = true;
+        outbox.progress = self.now;
+        Some(batch)
+    }
+
+    /// The kernel has taken that many bytes of the batch in flight.
+    pub fn sent(&mut self, slot: u32, bytes: usize) {
+        let outbox = &mut self.boxes[slot as usize];
+        outbox.pending -= bytes;
+        outbox.progress = self.now;
+        let share = OUTBOX_SHARE_BYTES.min(self.limits.pending / 4);
+        if outbox.pending <= share / 2 {
+            outbox.above_share = None;
+            self.resumes.append(&mut outbox.feeders);
+        }
+    }
+
+    /// The batch in flight has been sent whole; another may follow.
+    pub fn finished(&mut self, slot: u32, batch: Batch) {
+        let outbox = &mut self.boxes[slot as usize];
+        assert!(outbox.in_flight, "a batch comes back once");
+        outbox.in_flight = false;
+        if outbox.pending > 0 && !outbox.is_dirty {
+            outbox.is_dirty = true;
+            self.dirty.push(slot);
+        }
+        self.recycle(batch);
+    }
+
+    /// Takes back the memory of a batch.
+    pub fn recycle(&mut self, batch: Batch) {
+        if self.spare.len() < BATCHES_SPARE {
+            self.spare.push(batch.into_buffer());
+        }
+    }
+
+    /// A slot whose outbox should be sent at the end of the turn.
+    pub fn next_dirty(&mut self) -> Option<u32> {
+        let slot = self.dirty.pop()?;
+        self.boxes[slot as usize].is_dirty = false;
+        Some(slot)
+    }
+
+    /// A slot whose outbox is worth a send in the middle of the turn.
+    #[inline]
+    pub fn next_heavy(&mut self) -> Option<u32> {
+        self.heavy.pop()
+    }
+
+    pub fn has_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Connections that have gone over their limit.
+    pub fn take_overflowed(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.overflowed)
+    }
+
+    #[inline]
+    pub fn has_overflowed(&self) -> bool {
+        !self.overflowed.is_empty()
+    }
+
+    /// A publisher to pause for a moment.
+    pub fn next_pause(&mut self) -> Option<Sender> {
+        self.pauses.pop()
+    }
+
+    /// A publisher whose reason to pause is gone.
+    pub fn next_resume(&mut self) -> Option<Sender> {
+        self.resumes.pop()
+    }
+
+    /// Since when the kernel has taken nothing of the batch in flight, if there is one.
+    pub fn stuck_since(&self, slot: u32) -> Option<Now> {
+        let outbox = &self.boxes[slot as usize];
+        outbox.in_flight.then_some(outbox.progress)
+    }
+
+    /// Batches and bytes waiting, for the log line about a slow consumer.
+    pub fn backlog(&self, slot: u32) -> (usize, usize) {
+        let outbox = &self.boxes[slot as usize];
+        let open = usize::from(!outbox.open.is_empty());
+        (outbox.full.len() + open + usize::from(outbox.in_flight), outbox.pending)
+    }
+
+    /// The open batch's buffer, made ready to be written to.
+    #[inline]
+    fn room(&mut self, slot: u32) -> &mut Vec<u8> {
+        let outbox = &mut self.boxes[slot as usize];
+        if outbox.open.is_full() {
+            outbox.full.push_back(std::mem::take(&mut outbox.open));
+        }
+        if outbox.open.has_no_buffer() {
+            let spare = self.spare.pop();
+            outbox.open =
+                Batch::reusing(spare.unwrap_or_else(|| Vec::with_capacity(BATCH_START_BYTES)));
+        }
+        outbox.open.copied()
+    }
+
+    #[inline]
+    fn added(&mut self, slot: u32, bytes: usize) {
+        let outbox = &mut self.boxes[slot as usize];
+        outbox.pending += bytes;
+        if !outbox.is_dirty && !outbox.in_flight {
+            outbox.is_dirty = true;
+            self.dirty.push(slot);
+        }
+        if outbox.pending >= OUTBOX_FLUSH_BYTES && !outbox.is_heavy && !outbox.in_flight {
+            outbox.is_heavy = true;
+            self.heavy.push(slot);
+        }
+        if outbox.pending > self.limits.pending && outbox.accepts {
+            outbox.accepts = false;
+            self.overflowed.push(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::ConnectionId;
+    use proptest::prelude::*;
+
+    const LIMITS: OutboxLimits = OutboxLimits { pending: 8 << 20, stall: true };
+    const FAST: Sender = Sender { shard: 0, connection: ConnectionId { slot: 5, reuse: 0 } };
+
+    fn opened() -> Outboxes {
+        let mut outboxes = Outboxes::new(LIMITS);
+        outboxes.open(0);
+        outboxes
+    }
+
+    fn fill(outboxes: &mut Outboxes, bytes: usize) {
+        outboxes.write(0, |into| into.resize(into.len() + bytes, b'x'));
+    }
+
+    proptest! {
+        /// Against one flat buffer: what goes in comes out once and in order, in batches, one in flight at a time.
+        #[test]
+        fn bytes_leave_in_the_order_they_came(
+            operations in prop::collection::vec((0u8..4, 1usize..40_000), 1..60),
+        ) {
+            let mut outboxes = opened();
+            let (mut flat, mut sent) = (Vec::new(), Vec::new());
+            let mut in_flight: Option<(Batch, usize)> = None;
+            let drain = std::iter::repeat_n([(2u8, 40_000usize), (3, 40_000)], 200).flatten();
+            for (kind, size) in operations.into_iter().chain(drain) {
+                match kind {
+                    0 | 1 => {
+                        let tail = vec![u8::try_from(flat.len() % 251).expect("small"); size];
+                        let shared = (kind == 1).then(|| Bytes::from(tail.clone()));
+                        prop_assert!(outboxes.deliver(0, b"MSG ", &tail, shared.as_ref(), size));
+                        flat.extend_from_slice(b"MSG ");
+                        flat.extend_from_slice(&tail);
+                    }
+                    2 => if let Some(batch) = outboxes.take(0) {
+                        prop_assert!(in_flight.is_none(), "two batches in flight");
+                        in_flight = Some((batch, 0));
+                    },
+                    _ => if let Some((batch, done)) = in_flight.take() {
+                        let bytes: Vec<u8> = batch.slices(done).collect::<Vec<_>>().concat();
+                        let taken = size.min(bytes.len());
+                        sent.extend_from_slice(&bytes[..taken]);
+                        outboxes.sent(0, taken);
+                        if taken == bytes.len() {
+                            outboxes.finished(0, batch);
+                        } else {
+                            in_flight = Some((batch, done + taken));
+                        }
+                    },
+                }
+                prop_assert_eq!(outboxes.pending(0), flat.len() - sent.len());
+            }
+            prop_assert_eq!(sent, flat);
+        }
+    }
+
+    #[test]
+    fn at_the_limit_it_takes_one_byte_more_and_is_done() {
+        let mut outboxes = opened();
+        fill(&mut outboxes, LIMITS.pending);
+        assert!(!outboxes.has_overflowed(), "the limit itself is allowed");
+        fill(&mut outboxes, 1);
+        assert_eq!(outboxes.take_overflowed(), [0]);
+        assert!(!outboxes.deliver(0, b"MSG ", b"x", None, 1));
+        assert_eq!(outboxes.pending(0), LIMITS.pending + 1);
+    }
+
+    #[test]
+    fn above_its_share_it_slows_its_publisher_until_it_has_drained() {
+        let mut outboxes = opened();
+        fill(&mut outboxes, OUTBOX_SHARE_BYTES);
+        assert!(!outboxes.is_over_share(0), "the share itself is allowed");
+        fill(&mut outboxes, 1);
+        assert!(outboxes.is_over_share(0));
+        outboxes.over_share(0, FAST);
+        outboxes.over_share(0, FAST);
+        assert_eq!((outboxes.next_pause(), outboxes.next_pause()), (Some(FAST), None));
+        let batch = outboxes.take(0).expect("a batch");
+        outboxes.sent(0, batch.len());
+        outboxes.finished(0, batch);
+        assert_eq!(outboxes.next_resume(), Some(FAST));
+    }
+
+    #[test]
+    fn who_does_not_drain_slows_nobody_for_long() {
+        let mut outboxes = opened();
+        fill(&mut outboxes, OUTBOX_SHARE_BYTES + 1);
+        outboxes.over_share(0, FAST);
+        assert_eq!(outboxes.next_pause(), Some(FAST));
+        let other = Sender { shard: 1, ..FAST };
+        outboxes.set_now(Now::ZERO.after(PAUSE_MAX));
+        outboxes.over_share(0, other);
+        assert_eq!(outboxes.next_pause(), None, "its time is up");
+        fill(&mut outboxes, LIMITS.pending / 4 * 3);
+        outboxes.over_share(0, other);
+        assert_eq!(outboxes.next_pause(), Some(other), "near the limit it may again");
+        outboxes.set_now(Now::ZERO.after(STUCK_AFTER * 2));
+        outboxes.over_share(0, Sender { shard: 2, ..FAST });
+        assert_eq!(outboxes.next_pause(), None, "but not when stuck");
+    }
+
+    #[test]
+    fn a_closed_slot_starts_anew() {
+        let mut outboxes = opened();
+        fill(&mut outboxes, 100_000);
+        let batch = outboxes.take(0);
+        outboxes.close(0);
+        assert!(outboxes.next_dirty().is_none() && outboxes.next_heavy().is_none());
+        outboxes.open(0);
+        assert_eq!((outboxes.pending(0), outboxes.take(0).is_none()), (0, true));
+        drop(batch);
+    }
+}
