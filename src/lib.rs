@@ -7,4 +7,5 @@ pub mod interest;
 pub mod mesh;
 pub mod protocol;
 pub mod router;
+pub mod session;
 pub mod subject;

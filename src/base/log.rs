@@ -42,3 +42,42 @@ impl Record {
         }
     }
 }
+
+/// Lines a shard has to log in this turn, and which levels are worth making a text for.
+#[derive(Debug, Default)]
+pub struct Log {
+    pub debug: bool,
+    pub trace: bool,
+    records: Vec<Record>,
+}
+
+impl Log {
+    pub fn new(debug: bool, trace: bool) -> Log {
+        Log { debug, trace, records: Vec::new() }
+    }
+
+    pub fn add(&mut self, level: Level, text: impl Into<String>) {
+        self.records.push(Record::new(level, text));
+    }
+
+    pub fn debug(&mut self, text: impl FnOnce() -> String) {
+        if self.debug {
+            self.add(Level::Debug, text());
+        }
+    }
+
+    pub fn trace(&mut self, text: impl FnOnce() -> String) {
+        if self.trace {
+            self.add(Level::Trace, text());
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// What has been added since the last call.
+    pub fn take(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+}

@@ -1,6 +1,6 @@
 //! The JSON of `CONNECT`. *Control path.*
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// What a client says of itself. A field that is missing or null keeps what was before: first the defaults, then what
 /// an earlier `CONNECT` of the same connection said (nats-server decodes into the same struct).
@@ -47,60 +47,45 @@ impl Default for ConnectOptions {
     }
 }
 
-#[derive(Deserialize)]
-struct Json {
-    verbose: Option<bool>,
-    pedantic: Option<bool>,
-    echo: Option<bool>,
-    headers: Option<bool>,
-    no_responders: Option<bool>,
-    protocol: Option<i64>,
-    name: Option<String>,
-    lang: Option<String>,
-    version: Option<String>,
-    user: Option<String>,
-    pass: Option<String>,
-    auth_token: Option<String>,
-    account: Option<String>,
-    new_account: Option<bool>,
-}
-
 impl ConnectOptions {
-    /// Takes over what `json` says.
+    /// Takes over what `json` says, as Go's decoder would: keys in any case, the last of equal ones, bytes that are no
+    /// UTF-8 replaced, `null` for nothing said.
     ///
     /// # Errors
     /// When it is not a JSON object with fields of the right types; nothing has changed then.
-    pub fn merge(&mut self, json: &[u8]) -> Result<(), serde_json::Error> {
-        let said: Json = serde_json::from_slice(json)?;
-        let texts = [
-            (&mut self.name, said.name),
-            (&mut self.lang, said.lang),
-            (&mut self.version, said.version),
-            (&mut self.user, said.user),
-            (&mut self.password, said.pass),
-            (&mut self.token, said.auth_token),
-            (&mut self.account, said.account),
-        ];
-        for (field, value) in texts {
-            if let Some(value) = value {
-                *field = value;
+    pub fn merge(&mut self, json: &[u8]) -> Result<(), NotConnect> {
+        let text = String::from_utf8_lossy(json);
+        let said: Option<Map<String, Value>> = serde_json::from_str(&text).map_err(|_| NotConnect)?;
+        let mut merged = self.clone();
+        for (key, value) in said.into_iter().flatten() {
+            if !value.is_null() {
+                merged.set(&key.to_ascii_lowercase(), value)?;
             }
         }
-        let switches = [
-            (&mut self.verbose, said.verbose),
-            (&mut self.pedantic, said.pedantic),
-            (&mut self.echo, said.echo),
-            (&mut self.headers, said.headers),
-            (&mut self.no_responders, said.no_responders),
-            (&mut self.new_account, said.new_account),
-        ];
-        for (field, value) in switches {
-            if let Some(value) = value {
-                *field = value;
-            }
-        }
-        self.protocol = said.protocol.unwrap_or(self.protocol);
+        *self = merged;
         Ok(())
+    }
+
+    fn set(&mut self, key: &str, value: Value) -> Result<(), NotConnect> {
+        match key {
+            "verbose" => set(&mut self.verbose, value.as_bool()),
+            "pedantic" => set(&mut self.pedantic, value.as_bool()),
+            "echo" => set(&mut self.echo, value.as_bool()),
+            "headers" => set(&mut self.headers, value.as_bool()),
+            "no_responders" => set(&mut self.no_responders, value.as_bool()),
+            "new_account" => set(&mut self.new_account, value.as_bool()),
+            "tls_required" => set(&mut false, value.as_bool()),
+            "protocol" => set(&mut self.protocol, value.as_i64()),
+            "name" => set(&mut self.name, text(value)),
+            "lang" => set(&mut self.lang, text(value)),
+            "version" => set(&mut self.version, text(value)),
+            "user" => set(&mut self.user, text(value)),
+            "pass" => set(&mut self.password, text(value)),
+            "auth_token" => set(&mut self.token, text(value)),
+            "account" => set(&mut self.account, text(value)),
+            "jwt" | "nkey" | "sig" | "proxy_sig" => set(&mut String::new(), text(value)),
+            _ => Ok(()),
+        }
     }
 
     /// How log lines tell this client from others: `v<version>:<lang>:<name>`, as far as it told.
@@ -114,6 +99,22 @@ impl ConnectOptions {
     }
 }
 
+/// The argument of `CONNECT` is not what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotConnect;
+
+fn set<T>(field: &mut T, value: Option<T>) -> Result<(), NotConnect> {
+    *field = value.ok_or(NotConnect)?;
+    Ok(())
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,7 +124,8 @@ mod tests {
         let mut options = ConnectOptions::default();
         options.merge(br#"{"verbose":false,"lang":"go","version":"1.2","echo":null}"#).expect("json");
         assert!(!options.verbose && options.pedantic && options.echo);
-        options.merge(br#"{"pedantic":false,"name":"x","unknown":[1,{}]}"#).expect("json");
+        options.merge(br#"{"Pedantic":true,"Pedantic":false,"name":"x","unknown":[1,{}]}"#).expect("json");
+        options.merge(b"null").expect("nothing said");
         assert!(!options.verbose && !options.pedantic);
         assert_eq!(options.label(), "v1.2:go:x");
     }

@@ -88,6 +88,9 @@ impl TightLine {
         let mut header_len = None;
         if with_headers {
             let (before, number) = split_number(left)?;
+            if number == 0 {
+                return None;
+            }
             left = before;
             header_len = Some(narrow(number));
         }
@@ -205,7 +208,7 @@ const VERBS: [(&[u8], Verb, bool); 10] = [
     (b"HPUB", Verb::Hpub, true),
     (b"SUB", Verb::Sub, true),
     (b"UNSUB", Verb::Unsub, true),
-    (b"CONNECT", Verb::Connect, true),
+    (b"CONNECT", Verb::Connect, false),
     (b"PING", Verb::Ping, false),
     (b"PONG", Verb::Pong, false),
     (b"+OK", Verb::Ok, false),
@@ -221,8 +224,11 @@ fn parse_any<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
     let after = &bytes[verb_len..];
     let blanks = after.iter().take_while(|byte| is_blank(**byte)).count();
     let start = verb_len + blanks;
-    let feed = memchr::memchr(b'\n', &bytes[start..]);
-    let text = &bytes[start..feed.map_or(bytes.len(), |feed| start + feed)];
+    // The first byte of the arguments is taken as it is, even a line feed; verbs without arguments have no such byte.
+    let has_args = !matches!(verb, Verb::Ping | Verb::Pong | Verb::Ok);
+    let search = (start + usize::from(has_args)).min(bytes.len());
+    let feed = memchr::memchr(b'\n', &bytes[search..]).map(|feed| search + feed);
+    let text = &bytes[start..feed.unwrap_or(bytes.len())];
     let args = text.strip_suffix(b"\r").unwrap_or(text);
     if args.len() > limits.control_line {
         return Err(ParseError::ControlLineTooLong);
@@ -230,7 +236,7 @@ fn parse_any<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
     let Some(feed) = feed else {
         return Ok(Step::More(bytes.len() + 1));
     };
-    let end = start + feed + 1;
+    let end = feed + 1;
     let op = match verb {
         Verb::Pub => return publish_loose(bytes, args, end, false, limits),
         Verb::Hpub if !limits.headers => return Err(ParseError::HeadersNotSupported),
@@ -285,11 +291,15 @@ fn publish_loose<'a>(
     let mut header_len = None;
     let mut digits = [&b""[..], lengths[0]];
     if with_headers {
-        let number = parse_number(lengths[0]).ok_or(bad("bad or missing header size"))?;
-        header_len = Some(narrow(number));
-        digits = [lengths[0], lengths[1]];
+        let number = parse_number(lengths[0]).ok_or_else(|| bad("bad or missing header size"))?;
+        digits = [&b""[..], lengths[1]];
+        // Without a single byte of headers it is a plain message (nats-server delivers MSG).
+        if number > 0 {
+            header_len = Some(narrow(number));
+            digits[0] = lengths[0];
+        }
     }
-    let size = parse_number(digits[1]).ok_or(bad("bad or missing size"))?;
+    let size = parse_number(digits[1]).ok_or_else(|| bad("bad or missing size"))?;
     check_publish(args.len(), header_len, size, limits)?;
     let Some(op_len) = complete(bytes, end, size)? else {
         return Ok(Step::More(end + size + 2));
@@ -300,7 +310,7 @@ fn publish_loose<'a>(
 }
 
 fn subscribe(args: &[u8]) -> Result<Op<'_>, ParseError> {
-    match split(args, is_blank_or_return) {
+    match split(args, is_white) {
         ([subject, sid, ..], 2) => Ok(Op::Subscribe { subject, queue: b"", sid }),
         ([subject, queue, sid, ..], 3) => Ok(Op::Subscribe { subject, queue, sid }),
         _ => Err(ParseError::BadArguments("wrong number of arguments")),
@@ -308,7 +318,7 @@ fn subscribe(args: &[u8]) -> Result<Op<'_>, ParseError> {
 }
 
 fn unsubscribe(args: &[u8]) -> Result<Op<'_>, ParseError> {
-    match split(args, is_blank_or_return) {
+    match split(args, is_white) {
         ([sid, ..], 1) => Ok(Op::Unsubscribe { sid, max: None }),
         ([sid, max, ..], 2) => {
             Ok(Op::Unsubscribe { sid, max: parse_number(max).map(|max| max as u64) })
@@ -337,8 +347,8 @@ fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-fn is_blank_or_return(byte: u8) -> bool {
-    is_blank(byte) || byte == b'\r'
+fn is_white(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// One to nine digits and nothing else: nats-server's `parseSize`.

@@ -226,7 +226,7 @@ impl Router {
                 delivering.counters.dropped_group_gone += 1;
                 continue;
             };
-            let start = self.rng.next_u64() as usize;
+            let start = self.rng.below(u32::MAX) as usize;
             if delivering.deliver_to_member(fanout, group, start) {
                 continue;
             }

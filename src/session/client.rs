@@ -1,0 +1,698 @@
+//! A NATS client on its connection. *Hot path: [`Client::receive`].*
+//!
+//! Sans-IO: bytes and time come in; replies and deliveries go into outboxes, wishes into the interest. The order of
+//! checks, the texts and what closes a connection are nats-server's (`client.go`, `parser.go`).
+//!
+//! Invariants
+//! - `carry` holds the beginning of exactly one unfinished operation, or, while paused, all that has come since.
+//! - A client that has not said who it is can neither publish nor subscribe.
+//! - Whoever calls [`Client::end`] ends all its subscriptions; no other shard or session knows of it afterwards.
+
+use super::close::CloseReason;
+use super::settings::Settings;
+use crate::base::clock::Now;
+use crate::base::ids::{ClientNumber, ConnectionId};
+use crate::base::limits::{PAUSE_MAX, SHARED_TAIL_BYTES};
+use crate::base::log::{Level, Log};
+use crate::config::Auth;
+use crate::interest::{Memo, SubscriptionId};
+use crate::protocol::connect::ConnectOptions;
+use crate::protocol::info::Occasion;
+use crate::protocol::message::{Message, write_tail};
+use crate::protocol::op::Op;
+use crate::protocol::parser::{self, Limits, ParseError, Step};
+use crate::protocol::reply::{self, ErrorReply, quoted};
+use crate::router::{Publisher, Router, Sender, Traffic};
+use crate::subject::{self, Pattern};
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+use std::net::SocketAddr;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+
+/// The first ping comes early, to learn the round-trip time (nats-server `firstClientPingInterval`).
+const FIRST_PING_AFTER: Duration = Duration::from_secs(2);
+/// How often the round-trip time is measured even on a busy connection.
+const RTT_EVERY: Duration = Duration::from_secs(3600);
+/// Carried bytes for which room is made at once; beyond, it grows with what really arrives.
+const CARRY_AT_ONCE: usize = 256 * 1024;
+/// An empty carry buffer larger than this is given back.
+const CARRY_KEPT: usize = 4096;
+/// The queue group of the server's own subscriptions.
+const SYSTEM_QUEUE: &[u8] = b"_sys_";
+
+/// Protocol state of one client.
+#[derive(Debug)]
+pub struct Client {
+    id: ConnectionId,
+    number: ClientNumber,
+    address: SocketAddr,
+    options: Box<ConnectOptions>,
+    stage: Stage,
+    carry: Vec<u8>,
+    /// Bytes of the unfinished operation in all, as far as they are known.
+    wanted: usize,
+    /// Where the answer for its last subject was found.
+    memo: Memo,
+    sids: HashTable<SubscriptionId>,
+    received: Traffic,
+    heard_at: Now,
+    ping_at: Now,
+    /// When the last ping was sent, if one ever was.
+    pinged_at: Option<Now>,
+    pings_out: u32,
+    auth_deadline: Option<Now>,
+    paused_until: Option<Now>,
+    /// Whether the account was told, after the first ping.
+    told_account: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Before `CONNECT`, on a server that wants credentials.
+    Unauthorized,
+    /// Before `CONNECT`, on a server that does not.
+    Unconnected,
+    Connected,
+}
+
+/// What a session may touch while it runs.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    pub router: &'a mut Router,
+    pub settings: &'a Settings,
+    pub log: &'a mut Log,
+    pub now: Now,
+}
+
+/// The connection must end.
+type Handled = Result<(), CloseReason>;
+
+impl Client {
+    /// Greets a new connection whose outbox is open.
+    pub fn start(
+        id: ConnectionId,
+        number: ClientNumber,
+        address: SocketAddr,
+        turn: &mut Turn<'_>,
+    ) -> Client {
+        let wants_credentials = turn.settings.auth != Auth::None;
+        let first_ping = FIRST_PING_AFTER.min(turn.settings.ping_interval);
+        let client = Client {
+            id,
+            number,
+            address,
+            options: Box::default(),
+            stage: if wants_credentials { Stage::Unauthorized } else { Stage::Unconnected },
+            carry: Vec::new(),
+            wanted: 0,
+            memo: Memo::default(),
+            sids: HashTable::new(),
+            received: Traffic::default(),
+            heard_at: turn.now,
+            ping_at: turn.now.after(first_ping),
+            pinged_at: None,
+            pings_out: 0,
+            auth_deadline: wants_credentials.then(|| turn.now.after(turn.settings.auth_timeout)),
+            paused_until: None,
+            told_account: false,
+        };
+        client.say_info(turn, Occasion::Announcement);
+        turn.log.debug(|| client.labelled("Client connection created"));
+        client
+    }
+
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    pub fn number(&self) -> ClientNumber {
+        self.number
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Messages it has published.
+    pub fn received(&self) -> Traffic {
+        self.received
+    }
+
+    pub fn subscription_count(&self) -> usize {
+        self.sids.len()
+    }
+
+    /// A log text that names this client: `ip:port - cid:7 - "v1.0:go:name" - text`.
+    pub fn labelled(&self, text: &str) -> String {
+        let ip = self.address.ip().to_canonical();
+        let address = SocketAddr::new(ip, self.address.port());
+        match self.options.label() {
+            label if label.is_empty() => format!("{address} - cid:{} - {text}", self.number),
+            label => {
+                let label = quoted(label.as_bytes());
+                format!("{address} - cid:{} - {label} - {text}", self.number)
+            }
+        }
+    }
+
+    /// Takes in bytes from the connection.
+    pub fn receive(&mut self, bytes: &[u8], turn: &mut Turn<'_>) -> Handled {
+        self.heard_at = turn.now;
+        if self.paused_until.is_some() {
+            self.carry.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let mut bytes = bytes;
+        while !self.carry.is_empty() && !bytes.is_empty() {
+            bytes = self.complete_carried(bytes, turn)?;
+        }
+        self.run(bytes, turn)
+    }
+
+    /// Adds to the unfinished operation what belongs to it, and no more; gives what is left.
+    fn complete_carried<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        turn: &mut Turn<'_>,
+    ) -> Result<&'b [u8], CloseReason> {
+        let missing = self.wanted.saturating_sub(self.carry.len());
+        let take = if missing > 1 {
+            missing.min(bytes.len())
+        } else {
+            memchr::memchr(b'\n', bytes).map_or(bytes.len(), |feed| feed + 1)
+        };
+        if self.carry.capacity() < self.wanted && self.wanted <= CARRY_AT_ONCE {
+            self.carry.reserve_exact(self.wanted - self.carry.len());
+        }
+        self.carry.extend_from_slice(&bytes[..take]);
+        if self.carry.len() < self.wanted {
+            return Ok(&bytes[take..]);
+        }
+        let carried = std::mem::take(&mut self.carry);
+        self.wanted = 0;
+        if carried.len() >= SHARED_TAIL_BYTES {
+            // It is in a buffer of its own already: subscribers can share that.
+            let carried = Bytes::from(carried);
+            let taken = self.run_shared(&carried, turn)?;
+            self.keep(&carried[taken..]);
+        } else {
+            let taken = self.run_all(&carried, None, turn)?;
+            if taken < carried.len() {
+                self.carry = carried;
+                self.carry.drain(..taken);
+            } else if carried.capacity() <= CARRY_KEPT {
+                self.carry = carried;
+                self.carry.clear();
+            }
+        }
+        Ok(&bytes[take..])
+    }
+
+    fn run(&mut self, bytes: &[u8], turn: &mut Turn<'_>) -> Handled {
+        let taken = self.run_all(bytes, None, turn)?;
+        self.keep(&bytes[taken..]);
+        Ok(())
+    }
+
+    fn run_shared(&mut self, bytes: &Bytes, turn: &mut Turn<'_>) -> Result<usize, CloseReason> {
+        self.run_all(bytes, Some(bytes), turn)
+    }
+
+    /// Keeps the beginning of an operation for when the rest arrives.
+    fn keep(&mut self, rest: &[u8]) {
+        if !rest.is_empty() {
+            if self.wanted <= CARRY_AT_ONCE {
+                self.carry.reserve_exact(self.wanted.max(rest.len()));
+            }
+            self.carry.extend_from_slice(rest);
+        } else if self.carry.is_empty() && self.carry.capacity() > 0 {
+            self.carry = Vec::new();
+        }
+    }
+
+    /// Handles every whole operation in `bytes`; gives how many bytes they took. `whole` is `bytes` as a shared buffer.
+    fn run_all(
+        &mut self,
+        bytes: &[u8],
+        whole: Option<&Bytes>,
+        turn: &mut Turn<'_>,
+    ) -> Result<usize, CloseReason> {
+        let mut limits = self.parse_limits(turn.settings);
+        let mut taken = 0;
+        while taken < bytes.len() {
+            let left = &bytes[taken..];
+            if self.stage == Stage::Unauthorized && !left[0].eq_ignore_ascii_case(&b'c') {
+                return Err(self.refuse(turn));
+            }
+            match parser::parse(left, &limits) {
+                Ok(Step::Op(Op::Publish(message), len)) => {
+                    let shared = whole.map(|whole| whole.slice_ref(message.tail));
+                    if turn.log.trace {
+                        self.trace_publish("PUB", &message, turn);
+                    }
+                    self.publish(&message, shared.as_ref(), turn);
+                    taken += len;
+                }
+                Ok(Step::Op(op, len)) => {
+                    self.handle(op, turn)?;
+                    limits = self.parse_limits(turn.settings);
+                    taken += len;
+                }
+                Ok(Step::More(wanted)) => {
+                    self.wanted = wanted;
+                    break;
+                }
+                Err(error) => return Err(self.complain(error, turn)),
+            }
+        }
+        Ok(taken)
+    }
+
+    fn parse_limits(&self, settings: &Settings) -> Limits {
+        Limits {
+            control_line: settings.control_line_max,
+            payload: settings.payload_max,
+            headers: self.options.headers && settings.headers,
+        }
+    }
+
+    #[inline(never)]
+    fn handle(&mut self, op: Op<'_>, turn: &mut Turn<'_>) -> Handled {
+        self.trace_op(&op, turn);
+        match op {
+            Op::Publish(message) => self.publish(&message, None, turn),
+            Op::PublishLoose(loose) => {
+                let mut scratch = Vec::new();
+                let message = loose.tighten(&mut scratch);
+                self.publish(&message, None, turn);
+            }
+            Op::Subscribe { subject, queue, sid } => self.subscribe(subject, queue, sid, turn),
+            Op::Unsubscribe { sid, max } => self.unsubscribe(sid, max, turn),
+            Op::Connect(json) => return self.connect(json, turn),
+            Op::Ping => self.pong(turn),
+            Op::Pong => self.pings_out = 0,
+            Op::Ok => {}
+            Op::Err(text) => {
+                let text = format!("Client Error {}", String::from_utf8_lossy(text));
+                turn.log.add(Level::Error, self.labelled(&text));
+                return Err(CloseReason::ParseError);
+            }
+            Op::Info(json) => {
+                if serde_json::from_slice::<serde_json::Map<_, _>>(json).is_err() {
+                    return Err(CloseReason::ProtocolViolation);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn publish(&mut self, message: &Message<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) {
+        self.received.messages += 1;
+        self.received.bytes += message.size() as u64;
+        if self.options.pedantic && !subject::is_pedantic_publish(message.subject) {
+            self.say_error(&ErrorReply::InvalidPublishSubject, turn);
+        }
+        if self.is_reserved(message, turn) {
+            return;
+        }
+        if self.options.verbose {
+            self.say(reply::OK, turn);
+        }
+        let publisher = Publisher {
+            sender: Sender { shard: turn.router.mesh.shard().0, connection: self.id },
+            echo: self.options.echo,
+            memo: &mut self.memo,
+        };
+        let reached = turn.router.publish(publisher, message, shared);
+        if !reached && message.reply_len > 0 && self.options.no_responders {
+            self.say_no_responders(message, turn);
+        }
+    }
+
+    /// Refuses subjects and replies that are the server's own.
+    #[inline]
+    fn is_reserved(&self, message: &Message<'_>, turn: &mut Turn<'_>) -> bool {
+        let may_be = |subject: &[u8]| matches!(subject.first(), Some(b'$' | b'_'));
+        if !may_be(message.subject) && !may_be(message.reply()) {
+            return false;
+        }
+        self.refuse_reserved(message, turn)
+    }
+
+    #[inline(never)]
+    fn refuse_reserved(&self, message: &Message<'_>, turn: &mut Turn<'_>) -> bool {
+        let subject = message.subject;
+        if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") {
+            let text = format!("Publish Violation - Subject {}", quoted(subject));
+            turn.log.add(Level::Error, self.labelled(&text));
+            self.say_error(&ErrorReply::PublishToReserved(subject), turn);
+            return true;
+        }
+        let reply = message.reply();
+        let is_reserved = reply.starts_with(b"_R_.")
+            || reply.starts_with(b"$JS.ACK.")
+            || is_gateway_reply(reply);
+        if is_reserved {
+            let text = format!("Publish Violation - Reply {}", quoted(reply));
+            turn.log.add(Level::Error, self.labelled(&text));
+            self.say_error(&ErrorReply::ReplyReserved(reply), turn);
+        }
+        is_reserved
+    }
+
+    /// Tells a requester that nobody serves its subject, if it can hear that.
+    #[cold]
+    fn say_no_responders(&self, message: &Message<'_>, turn: &mut Turn<'_>) {
+        let reply = message.reply();
+        let Some(id) = turn.router.subscription_for(self.id.slot, reply) else {
+            return;
+        };
+        let sid = turn.router.interest().subscription(id).sid.clone();
+        let headers = reply::no_responders_headers(message.subject);
+        turn.router.outboxes.write(self.id.slot, |into| {
+            for part in [b"HMSG ", reply, b" ", sid.as_slice(), b" "] {
+                into.extend_from_slice(part);
+            }
+            write_tail(into, b"", &headers, b"");
+        });
+    }
+
+    fn subscribe(&mut self, subject: &[u8], queue: &[u8], sid: &[u8], turn: &mut Turn<'_>) {
+        let settings = turn.settings;
+        let sid_text = String::from_utf8_lossy(sid);
+        if queue == SYSTEM_QUEUE {
+            let (subject_text, queue_text) = (quoted(subject), quoted(queue));
+            let text = format!(
+                "Subscription Violation - Subject {subject_text}, Queue: {queue_text}, SID {sid_text}"
+            );
+            turn.log.add(Level::Error, self.labelled(&text));
+            let error = ErrorReply::SubscriptionToSystemQueue { subject, queue };
+            return self.say_error(&error, turn);
+        }
+        let tokens = subject::tokens(subject).count();
+        if settings.subscription_tokens_max.is_some_and(|max| tokens > max) {
+            let text = format!(
+                "Subscription Violation Too Many Tokens - Subject {}, SID {sid_text}",
+                quoted(subject)
+            );
+            turn.log.add(Level::Error, self.labelled(&text));
+            return self.say_error(&ErrorReply::SubscriptionTooDeep(subject), turn);
+        }
+        if settings.subscriptions_max.is_some_and(|max| self.sids.len() >= max) {
+            turn.log.add(Level::Error, self.labelled("maximum subscriptions exceeded"));
+            return self.say_error(&ErrorReply::SubscriptionsExceeded, turn);
+        }
+        if self.find_sid(sid, turn.router).is_none() {
+            let Some(pattern) = Pattern::new(subject) else {
+                return self.say_error(&ErrorReply::InvalidSubject, turn);
+            };
+            let id = turn.router.subscribe(self.id.slot, pattern, queue, sid);
+            let interest = turn.router.interest();
+            let rehash = |id: &u32| sid_hash(interest.subscription(*id).sid.as_slice());
+            self.sids.insert_unique(sid_hash(sid), id, rehash);
+        }
+        if self.options.verbose {
+            self.say(reply::OK, turn);
+        }
+    }
+
+    fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, turn: &mut Turn<'_>) {
+        if self.options.verbose {
+            self.say(reply::OK, turn);
+        }
+        let Some(id) = self.find_sid(sid, turn.router) else {
+            return;
+        };
+        let delivered = turn.router.interest().subscription(id).delivered;
+        match max {
+            Some(max) if max > delivered => turn.router.limit_deliveries(id, max),
+            _ => self.end_subscription(id, turn.router),
+        }
+    }
+
+    /// Forgets a subscription and ends it.
+    pub fn end_subscription(&mut self, id: SubscriptionId, router: &mut Router) {
+        let hash = sid_hash(router.interest().subscription(id).sid.as_slice());
+        if let Ok(found) = self.sids.find_entry(hash, |other| *other == id) {
+            found.remove();
+        }
+        router.unsubscribe(id);
+    }
+
+    fn end_all_subscriptions(&mut self, router: &mut Router) {
+        for id in std::mem::take(&mut self.sids) {
+            router.unsubscribe(id);
+        }
+    }
+
+    fn find_sid(&self, sid: &[u8], router: &Router) -> Option<SubscriptionId> {
+        let is_it = |id: &u32| router.interest().subscription(*id).sid.as_slice() == sid;
+        self.sids.find(sid_hash(sid), is_it).copied()
+    }
+
+    fn connect(&mut self, json: &[u8], turn: &mut Turn<'_>) -> Handled {
+        self.auth_deadline = None;
+        if self.options.merge(json).is_err() {
+            return Err(CloseReason::ProtocolViolation);
+        }
+        let headers = self.options.headers && turn.settings.headers;
+        turn.router.outboxes.set_headers(self.id.slot, headers);
+        if self.stage == Stage::Connected {
+            // nats-server lets a client introduce itself anew; what it had subscribed to belongs to who it was.
+            self.end_all_subscriptions(turn.router);
+        }
+        let relic = !self.options.account.is_empty() || self.options.new_account;
+        if !self.is_authorized(&turn.settings.auth) || relic {
+            return Err(self.refuse(turn));
+        }
+        self.stage = Stage::Connected;
+        if !(0..=1).contains(&self.options.protocol) {
+            return Err(CloseReason::BadClientProtocolVersion);
+        }
+        if self.options.no_responders && !headers {
+            return Err(CloseReason::NoRespondersRequiresHeaders);
+        }
+        if self.options.verbose {
+            self.say(reply::OK, turn);
+        }
+        Ok(())
+    }
+
+    fn is_authorized(&self, auth: &Auth) -> bool {
+        let same = |given: &str, wanted: &str| -> bool {
+            given.as_bytes().ct_eq(wanted.as_bytes()).into()
+        };
+        match auth {
+            Auth::None => true,
+            Auth::Token(token) => same(&self.options.token, token.expose()),
+            Auth::UserPassword { user, password } => {
+                same(&self.options.user, user)
+                    & same(&self.options.password, password.expose())
+            }
+        }
+    }
+
+    fn refuse(&self, turn: &mut Turn<'_>) -> CloseReason {
+        let text = match self.options.user.as_str() {
+            "" => "authentication error".to_owned(),
+            user => format!("authentication error - User {}", quoted(user.as_bytes())),
+        };
+        turn.log.add(Level::Error, self.labelled(&text));
+        CloseReason::AuthenticationFailure
+    }
+
+    #[cold]
+    fn complain(&self, error: ParseError, turn: &mut Turn<'_>) -> CloseReason {
+        let (text, reason) = match error {
+            ParseError::UnknownOperation => {
+                self.say_error(&ErrorReply::UnknownOperation, turn);
+                ("Client parser ERROR".to_owned(), CloseReason::ProtocolViolation)
+            }
+            ParseError::ControlLineTooLong => {
+                let text = "maximum control line exceeded".to_owned();
+                (text, CloseReason::MaximumControlLineExceeded)
+            }
+            ParseError::BadArguments(what) => {
+                (format!("Parse Error: {what}"), CloseReason::ProtocolViolation)
+            }
+            ParseError::PayloadTooLarge(size) => {
+                let max = turn.settings.payload_max;
+                let text = format!("maximum payload exceeded: {size} vs {max}");
+                (text, CloseReason::MaximumPayloadExceeded)
+            }
+            ParseError::HeadersNotSupported => {
+                ("message headers not supported".to_owned(), CloseReason::ProtocolViolation)
+            }
+        };
+        turn.log.add(Level::Error, self.labelled(&text));
+        reason
+    }
+
+    fn pong(&mut self, turn: &mut Turn<'_>) {
+        self.say(reply::PONG, turn);
+        if self.stage == Stage::Connected && !self.told_account {
+            self.told_account = true;
+            if self.options.protocol >= 1 {
+                self.say_info(turn, Occasion::Connected);
+            }
+        }
+    }
+
+    /// Whether it wants to hear when something about the server changes.
+    pub fn wants_updates(&self) -> bool {
+        self.options.protocol >= 1 && self.told_account
+    }
+
+    /// Sends INFO again because something in it has changed.
+    pub fn update(&self, turn: &mut Turn<'_>) {
+        self.say_info(turn, Occasion::Announcement);
+    }
+
+    /// Stops taking operations in until [`Client::resume`] or until the pause is over. Says whether it had not before.
+    pub fn pause(&mut self, now: Now) -> bool {
+        self.paused_until.replace(now.after(PAUSE_MAX)).is_none()
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused_until.is_some()
+    }
+
+    /// Whether a pause has lasted long enough.
+    pub fn is_pause_over(&self, now: Now) -> bool {
+        self.paused_until.is_some_and(|until| until <= now)
+    }
+
+    /// Ends a pause and takes in what came meanwhile.
+    pub fn resume(&mut self, turn: &mut Turn<'_>) -> Handled {
+        if self.paused_until.take().is_none() {
+            return Ok(());
+        }
+        let carried = std::mem::take(&mut self.carry);
+        self.wanted = 0;
+        self.run(&carried, turn)
+    }
+
+    /// When [`Client::on_timer`] has something to do next.
+    pub fn deadline(&self) -> Now {
+        self.auth_deadline.map_or(self.ping_at, |deadline| deadline.min(self.ping_at))
+    }
+
+    /// Does what is due.
+    pub fn on_timer(&mut self, turn: &mut Turn<'_>) -> Handled {
+        if self.auth_deadline.is_some_and(|deadline| deadline <= turn.now) {
+            turn.log.debug(|| self.labelled("Authentication Timeout"));
+            return Err(CloseReason::AuthenticationTimeout);
+        }
+        if self.ping_at <= turn.now {
+            return self.ping(turn);
+        }
+        Ok(())
+    }
+
+    fn ping(&mut self, turn: &mut Turn<'_>) -> Handled {
+        turn.log.debug(|| self.labelled("Client Ping Timer"));
+        let interval = turn.settings.ping_interval;
+        let wants_rtt = self.pinged_at.is_none_or(|at| turn.now.since(at) > RTT_EVERY);
+        self.ping_at = turn.now.after(interval);
+        if turn.now.since(self.heard_at) < interval && !wants_rtt {
+            return Ok(());
+        }
+        if self.pings_out >= turn.settings.pings_out_max {
+            turn.log.debug(|| self.labelled("Stale Client Connection - Closing"));
+            return Err(CloseReason::StaleConnection);
+        }
+        self.pings_out += 1;
+        self.pinged_at = Some(turn.now);
+        self.say(reply::PING, turn);
+        Ok(())
+    }
+
+    /// Ends its subscriptions, here and in the eyes of the other shards.
+    pub fn end(&mut self, reason: CloseReason, turn: &mut Turn<'_>) {
+        self.end_all_subscriptions(turn.router);
+        turn.log.debug(|| self.labelled(&format!("Client connection closed: {reason}")));
+    }
+
+    fn say(&self, bytes: &[u8], turn: &mut Turn<'_>) {
+        turn.log.trace(|| {
+            let text = String::from_utf8_lossy(bytes);
+            self.labelled(&format!("->> [{}]", text.trim_end()))
+        });
+        turn.router.outboxes.write(self.id.slot, |into| into.extend_from_slice(bytes));
+    }
+
+    fn say_error(&self, error: &ErrorReply<'_>, turn: &mut Turn<'_>) {
+        turn.log.trace(|| self.labelled(&format!("->> [-ERR '{}']", error.text())));
+        turn.router.outboxes.write(self.id.slot, |into| error.write(into));
+    }
+
+    fn say_info(&self, turn: &mut Turn<'_>, occasion: Occasion) {
+        let info = &turn.settings.info;
+        turn.router.outboxes.write(self.id.slot, |into| {
+            info.write_line(into, self.number.0, self.address, occasion);
+        });
+    }
+
+    fn trace_op(&self, op: &Op<'_>, turn: &mut Turn<'_>) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let args = match op {
+            _ if !turn.log.trace => return,
+            Op::Publish(message) => return self.trace_publish(op.verb(), message, turn),
+            Op::PublishLoose(loose) => {
+                let mut scratch = Vec::new();
+                return self.trace_publish(op.verb(), &loose.tighten(&mut scratch), turn);
+            }
+            Op::Connect(json) => redacted(json),
+            Op::Subscribe { subject, queue: b"", sid } => format!("{} {}", text(subject), text(sid)),
+            Op::Subscribe { subject, queue, sid } => {
+                format!("{} {} {}", text(subject), text(queue), text(sid))
+            }
+            Op::Unsubscribe { sid, max: None } => text(sid),
+            Op::Unsubscribe { sid, max: Some(max) } => format!("{} {max}", text(sid)),
+            Op::Err(args) | Op::Info(args) => text(args),
+            Op::Ping | Op::Pong | Op::Ok => String::new(),
+        };
+        let gap = if args.is_empty() { "" } else { " " };
+        turn.log.trace(|| self.labelled(&format!("<<- [{}{gap}{args}]", op.verb())));
+    }
+
+    #[cold]
+    fn trace_publish(&self, verb: &str, message: &Message<'_>, turn: &mut Turn<'_>) {
+        let verb = if message.header_len.is_some() { "HPUB" } else { verb };
+        let line = String::from_utf8_lossy(message.line());
+        let subject = String::from_utf8_lossy(message.subject);
+        turn.log.trace(|| self.labelled(&format!("<<- [{verb} {subject} {}]", line.trim_end())));
+        let body = &message.body()[..message.size()];
+        let shown = match turn.settings.traced_payload_max {
+            max if max > 0 && body.len() > max => format!("{}...", quoted(&body[..max])),
+            _ => quoted(body),
+        };
+        turn.log.trace(|| self.labelled(&format!("<<- MSG_PAYLOAD: [{shown}]")));
+    }
+}
+
+fn is_gateway_reply(subject: &[u8]) -> bool {
+    subject.starts_with(b"_GR_.")
+}
+
+fn sid_hash(sid: &[u8]) -> u64 {
+    // A client can only collide with itself here.
+    FixedState::with_seed(0).hash_one(sid)
+}
+
+/// A CONNECT for a trace line, without what it proves itself with.
+fn redacted(json: &[u8]) -> String {
+    let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(json) else {
+        return "[not JSON]".to_owned();
+    };
+    for secret in ["pass", "auth_token", "jwt", "sig", "nkey"] {
+        if let Some(value) = fields.get_mut(secret) {
+            *value = "[REDACTED]".into();
+        }
+    }
+    serde_json::Value::Object(fields).to_string()
+}

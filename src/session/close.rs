@@ -1,0 +1,86 @@
+//! Why a connection ends.
+
+use crate::protocol::reply::ErrorReply;
+use std::fmt;
+
+/// nats-server's close reasons, as far as they can happen here (`monitor.go`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    ClientClosed,
+    AuthenticationTimeout,
+    AuthenticationFailure,
+    SlowConsumerPendingBytes,
+    SlowConsumerWriteDeadline,
+    WriteError,
+    ReadError,
+    ParseError,
+    StaleConnection,
+    ProtocolViolation,
+    BadClientProtocolVersion,
+    MaximumConnectionsExceeded,
+    MaximumPayloadExceeded,
+    MaximumControlLineExceeded,
+    NoRespondersRequiresHeaders,
+    ServerShutdown,
+}
+
+impl CloseReason {
+    /// The farewell that goes with it, when one does.
+    pub fn farewell(self) -> Option<ErrorReply<'static>> {
+        match self {
+            CloseReason::AuthenticationTimeout => Some(ErrorReply::AuthenticationTimeout),
+            CloseReason::AuthenticationFailure => Some(ErrorReply::AuthorizationViolation),
+            CloseReason::StaleConnection => Some(ErrorReply::StaleConnection),
+            CloseReason::BadClientProtocolVersion => Some(ErrorReply::InvalidClientProtocol),
+            CloseReason::MaximumConnectionsExceeded => Some(ErrorReply::ConnectionsExceeded),
+            CloseReason::MaximumPayloadExceeded => Some(ErrorReply::PayloadViolation),
+            CloseReason::MaximumControlLineExceeded => Some(ErrorReply::ControlLineExceeded),
+            CloseReason::NoRespondersRequiresHeaders => {
+                Some(ErrorReply::NoRespondersRequiresHeaders)
+            }
+            CloseReason::ClientClosed
+            | CloseReason::SlowConsumerPendingBytes
+            | CloseReason::SlowConsumerWriteDeadline
+            | CloseReason::WriteError
+            | CloseReason::ReadError
+            | CloseReason::ParseError
+            | CloseReason::ProtocolViolation
+            | CloseReason::ServerShutdown => None,
+        }
+    }
+
+    /// Whether what is still in the outbox can go nowhere.
+    pub fn is_beyond_sending(self) -> bool {
+        matches!(
+            self,
+            CloseReason::ClientClosed
+                | CloseReason::ReadError
+                | CloseReason::WriteError
+                | CloseReason::SlowConsumerPendingBytes
+                | CloseReason::SlowConsumerWriteDeadline
+        )
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CloseReason::ClientClosed => "Client Closed",
+            CloseReason::AuthenticationTimeout => "Authentication Timeout",
+            CloseReason::AuthenticationFailure => "Authentication Failure",
+            CloseReason::SlowConsumerPendingBytes => "Slow Consumer (Pending Bytes)",
+            CloseReason::SlowConsumerWriteDeadline => "Slow Consumer (Write Deadline)",
+            CloseReason::WriteError => "Write Error",
+            CloseReason::ReadError => "Read Error",
+            CloseReason::ParseError => "Parse Error",
+            CloseReason::StaleConnection => "Stale Connection",
+            CloseReason::ProtocolViolation => "Protocol Violation",
+            CloseReason::BadClientProtocolVersion => "Bad Client Protocol Version",
+            CloseReason::MaximumConnectionsExceeded => "Maximum Connections Exceeded",
+            CloseReason::MaximumPayloadExceeded => "Maximum Message Payload Exceeded",
+            CloseReason::MaximumControlLineExceeded => "Maximum Control Line Exceeded",
+            CloseReason::NoRespondersRequiresHeaders => "No Responders Requires Headers",
+            CloseReason::ServerShutdown => "Server Shutdown",
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! The options that concern sessions and shards, resolved: what a configuration snapshot will be.
+
+use crate::config::{Auth, Options};
+use crate::protocol::info::ServerInfo;
+use crate::router::OutboxLimits;
+use std::time::Duration;
+
+/// A read-only snapshot; every shard has its own copy.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub info: ServerInfo,
+    pub auth: Auth,
+    pub auth_timeout: Duration,
+    /// Bytes of arguments on a control line.
+    pub control_line_max: usize,
+    /// Bytes of headers and payload together.
+    pub payload_max: usize,
+    /// Subscriptions of one connection; `None` is unlimited.
+    pub subscriptions_max: Option<usize>,
+    /// Tokens of one subscription's subject; `None` is unlimited.
+    pub subscription_tokens_max: Option<usize>,
+    /// Whether clients may have headers at all.
+    pub headers: bool,
+    pub ping_interval: Duration,
+    /// Unanswered pings after which the next one is a farewell.
+    pub pings_out_max: u32,
+    pub write_deadline: Duration,
+    pub outbox: OutboxLimits,
+    pub lame_duck_duration: Duration,
+    pub lame_duck_grace: Duration,
+    pub debug: bool,
+    pub trace: bool,
+    /// Bytes of a payload that a trace line shows; 0 is all.
+    pub traced_payload_max: usize,
+}
+
+impl Settings {
+    /// What follows from the options for a server that says `info` of itself.
+    pub fn new(options: &Options, info: ServerInfo) -> Settings {
+        let limited = |value: usize| (value > 0).then_some(value);
+        Settings {
+            info,
+            auth: options.auth.clone(),
+            auth_timeout: options.auth_timeout,
+            control_line_max: options.max_control_line as usize,
+            payload_max: options.max_payload as usize,
+            subscriptions_max: limited(options.max_subscriptions as usize),
+            subscription_tokens_max: limited(usize::from(options.max_sub_tokens)),
+            headers: !options.no_header_support,
+            ping_interval: options.ping_interval,
+            pings_out_max: options.ping_max,
+            write_deadline: options.write_deadline,
+            outbox: OutboxLimits {
+                pending: options.max_pending,
+                stall: !options.no_fast_producer_stall,
+            },
+            lame_duck_duration: options.lame_duck_duration,
+            lame_duck_grace: options.lame_duck_grace_period,
+            debug: options.debug,
+            trace: options.trace,
+            traced_payload_max: options.max_traced_msg_len,
+        }
+    }
+}

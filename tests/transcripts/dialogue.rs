@@ -1,0 +1,247 @@
+//! Runs the steps of a transcript against a server, and tells at which line it did not go as
+//! written.
+//!
+//! - Steps run one after the other, on one thread: the only order there is is the order of the
+//!   file.
+//! - A connection that still has something to say at the end of the file is a failure: every answer
+//!   must be written down.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::script::{Act, Field, Line, Pattern, Script, Step};
+use crate::support::RawClient;
+
+/// The connections that are open, by name.
+type Connections = BTreeMap<String, RawClient>;
+
+/// Runs `script`; the error is the line, what was expected and what came.
+pub(crate) fn run(script: &Script, address: SocketAddr) -> Result<(), String> {
+    let mut connections = Connections::new();
+    for line in &script.lines {
+        step(line, address, &mut connections)
+            .map_err(|why| format!(":{}: {}\n    {why}", line.number, line.text))?;
+    }
+    for (name, client) in &mut connections {
+        if !client.has_ended() {
+            client
+                .silence(Duration::ZERO)
+                .map_err(|error| format!(": at the end, {name}: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn step(line: &Line, address: SocketAddr, connections: &mut Connections) -> Result<(), String> {
+    match &line.step {
+        Step::Sleep(span) => {
+            thread::sleep(*span);
+            Ok(())
+        }
+        Step::Share {
+            connections: names,
+            count,
+            head,
+        } => share(connections, names, *count, head),
+        Step::On { connection, act } => match act {
+            Act::Connect => open(connections, connection, address).map(drop),
+            Act::Join(options) => join(open(connections, connection, address)?, options),
+            Act::Close => connections
+                .remove(connection)
+                .map(drop)
+                .ok_or_else(|| absent(connection)),
+            act => perform(named(connections, connection)?, act),
+        },
+    }
+}
+
+fn perform(client: &mut RawClient, act: &Act) -> Result<(), String> {
+    match act {
+        Act::Connect | Act::Join(_) | Act::Close => {
+            Err("this act is not about an open connection".to_owned())
+        }
+        Act::Send(bytes) => client.send(bytes).map_err(told),
+        Act::Trickle(bytes) => client.trickle(bytes).map_err(told),
+        Act::Sync => {
+            client.send(b"PING\r\n").map_err(told)?;
+            expect(client, b"PONG")
+        }
+        Act::Line(pattern) => {
+            let line = line(client)?;
+            if pattern.matches(&line) {
+                Ok(())
+            } else {
+                Err(format!("got: {}", shown(&line)))
+            }
+        }
+        Act::Bytes(wanted) => {
+            let found = client.exactly(wanted.len()).map_err(told)?;
+            if found == *wanted {
+                Ok(())
+            } else {
+                Err(format!("got: {}", shown(&found)))
+            }
+        }
+        Act::Info(fields) => info(client, fields),
+        Act::End => client.end().map_err(told),
+        Act::Silence(span) => client.silence(*span).map_err(told),
+    }
+}
+
+/// Connects, reads the greeting, says CONNECT and waits for what a client of these options is owed.
+fn join(client: &mut RawClient, options: &str) -> Result<(), String> {
+    info(client, &[])?;
+    client
+        .send(format!("CONNECT {options}\r\nPING\r\n").as_bytes())
+        .map_err(told)?;
+    let options: serde_json::Value =
+        serde_json::from_str(options).map_err(|error| format!("{options}: {error}"))?;
+    if options["verbose"] != false {
+        expect(client, b"+OK")?;
+    }
+    expect(client, b"PONG")?;
+    if options["protocol"] == 1 {
+        info(client, &[])
+    } else {
+        Ok(())
+    }
+}
+
+/// Reads an INFO line and looks at its fields.
+fn info(client: &mut RawClient, wanted: &[(String, Field)]) -> Result<(), String> {
+    let line = line(client)?;
+    let json = line
+        .strip_prefix(b"INFO ")
+        .ok_or_else(|| format!("got: {}", shown(&line)))?;
+    let info: serde_json::Value =
+        serde_json::from_slice(json).map_err(|error| format!("{error} in: {}", shown(&line)))?;
+    let info = info
+        .as_object()
+        .ok_or_else(|| format!("not an object: {}", shown(&line)))?;
+    for (name, field) in wanted {
+        let found = info.get(name);
+        let right = match (field, found) {
+            (Field::Absent, found) => found.is_none(),
+            (Field::Text, Some(serde_json::Value::String(text))) => !text.is_empty(),
+            (Field::Number, Some(serde_json::Value::Number(_))) => true,
+            (Field::Value(value), Some(found)) => value == found,
+            _ => false,
+        };
+        if !right {
+            return Err(format!("{name} is {found:?} in: {}", shown(&line)));
+        }
+    }
+    Ok(())
+}
+
+/// Reads messages until all have come, and then makes sure that no more come: a copy too many is as
+/// wrong as one too few, and only a `PONG` from each member proves that there is none.
+fn share(
+    connections: &mut Connections,
+    names: &[String],
+    count: usize,
+    head: &Pattern,
+) -> Result<(), String> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let mut tally: BTreeMap<&str, usize> = BTreeMap::new();
+    while tally.values().sum::<usize>() < count {
+        if Instant::now() > deadline {
+            return Err(format!("only these came: {tally:?}"));
+        }
+        for name in names {
+            let client = named(connections, name)?;
+            // Short looks in turn: which member is picked is the server's choice.
+            client.patience(Duration::from_millis(10));
+            let message = message(client, head);
+            client.patience(Duration::from_secs(5));
+            *tally.entry(name).or_default() +=
+                usize::from(message.map_err(|why| format!("{name}: {why}"))?);
+        }
+    }
+    for name in names {
+        let client = named(connections, name)?;
+        client.send(b"PING\r\n").map_err(told)?;
+        expect(client, b"PONG").map_err(|why| format!("{name}, after {tally:?}: {why}"))?;
+    }
+    Ok(())
+}
+
+/// Takes one message with its payload from the connection, if there is one.
+fn message(client: &mut RawClient, head: &Pattern) -> Result<bool, String> {
+    let line = match client.line() {
+        Ok(line) => without_end(line)?,
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(false),
+        Err(error) => return Err(told(error)),
+    };
+    let size = line
+        .rsplit(|byte| *byte == b' ')
+        .next()
+        .and_then(|size| std::str::from_utf8(size).ok());
+    match size.and_then(|size| size.parse::<usize>().ok()) {
+        Some(size) if head.matches(&line) => {
+            client.exactly(size + 2).map_err(told)?;
+            Ok(true)
+        }
+        _ => Err(format!("got: {}", shown(&line))),
+    }
+}
+
+fn expect(client: &mut RawClient, wanted: &[u8]) -> Result<(), String> {
+    let line = line(client)?;
+    if line == wanted {
+        Ok(())
+    } else {
+        Err(format!("wanted {}, got: {}", shown(wanted), shown(&line)))
+    }
+}
+
+fn line(client: &mut RawClient) -> Result<Vec<u8>, String> {
+    without_end(client.line().map_err(told)?)
+}
+
+/// Every line of the protocol ends in CRLF; a server that forgets the CR is found here.
+fn without_end(mut line: Vec<u8>) -> Result<Vec<u8>, String> {
+    if !line.ends_with(b"\r\n") {
+        return Err(format!("this line does not end in CRLF: {}", shown(&line)));
+    }
+    line.truncate(line.len() - 2);
+    Ok(line)
+}
+
+fn open<'c>(
+    connections: &'c mut Connections,
+    name: &str,
+    address: SocketAddr,
+) -> Result<&'c mut RawClient, String> {
+    if connections.contains_key(name) {
+        return Err(format!("{name} is connected already"));
+    }
+    let client = RawClient::connect(address).map_err(told)?;
+    Ok(connections.entry(name.to_owned()).or_insert(client))
+}
+
+fn named<'c>(connections: &'c mut Connections, name: &str) -> Result<&'c mut RawClient, String> {
+    connections.get_mut(name).ok_or_else(|| absent(name))
+}
+
+fn absent(name: &str) -> String {
+    format!("{name} is not connected")
+}
+
+fn told(error: io::Error) -> String {
+    error.to_string()
+}
+
+/// Bytes as text on one line, cut short when they are many.
+fn shown(bytes: &[u8]) -> String {
+    let text = bytes.escape_ascii().to_string();
+    let end = text.len().min(400);
+    format!(
+        "{}{}",
+        &text[..end],
+        if end < text.len() { "…" } else { "" }
+    )
+}
