@@ -8,4 +8,5 @@ pub mod mesh;
 pub mod protocol;
 pub mod router;
 pub mod session;
+pub mod shard;
 pub mod subject;

@@ -53,7 +53,11 @@ pub struct Log {
 
 impl Log {
     pub fn new(debug: bool, trace: bool) -> Log {
-        Log { debug, trace, records: Vec::new() }
+        Log {
+            debug,
+            trace,
+            records: Vec::new(),
+        }
     }
 
     pub fn add(&mut self, level: Level, text: impl Into<String>) {

@@ -47,6 +47,18 @@ impl<T> Slab<T> {
         self.len == 0
     }
 
+    /// The key that the next insert will give.
+    pub fn next_key(&self) -> u32 {
+        if self.vacant != NONE {
+            return self.vacant;
+        }
+        let taken = self
+            .chunks
+            .last()
+            .map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len());
+        u32::try_from(taken).expect("fewer than 2^32 entries")
+    }
+
     /// Stores `value` and names it.
     ///
     /// # Panics
@@ -173,7 +185,9 @@ mod tests {
             let mut model = BTreeMap::new();
             for (insert, number) in operations {
                 if insert {
+                    let foretold = slab.next_key();
                     let key = slab.insert(number);
+                    prop_assert_eq!(key, foretold);
                     prop_assert!(model.insert(key, number).is_none(), "key {key} was in use");
                 } else {
                     let key = u32::from(number) % 300;

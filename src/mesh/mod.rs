@@ -47,8 +47,12 @@ struct Peer {
 /// The ends of all lanes between `shards` shards, each lane with room for `parcels`.
 pub fn build(shards: u8, parcels: usize) -> Vec<Mesh> {
     let count = usize::from(shards);
-    let mut to: Vec<Vec<_>> = (0..count).map(|_| (0..count).map(|_| None).collect()).collect();
-    let mut from: Vec<Vec<_>> = (0..count).map(|_| (0..count).map(|_| None).collect()).collect();
+    let mut to: Vec<Vec<_>> = (0..count)
+        .map(|_| (0..count).map(|_| None).collect())
+        .collect();
+    let mut from: Vec<Vec<_>> = (0..count)
+        .map(|_| (0..count).map(|_| None).collect())
+        .collect();
     for source in 0..count {
         for target in (0..count).filter(|target| *target != source) {
             let (producer, consumer) = rtrb::RingBuffer::new(parcels);
@@ -60,7 +64,11 @@ pub fn build(shards: u8, parcels: usize) -> Vec<Mesh> {
     ends.map(|((to, from), shard)| {
         let pairs = to.into_iter().zip(from);
         let peer = |(to, from): (Option<_>, Option<_>)| Some(Peer::new(to?, from?));
-        Mesh { shard: ShardId(shard), peers: pairs.map(peer).collect(), spare: Vec::new() }
+        Mesh {
+            shard: ShardId(shard),
+            peers: pairs.map(peer).collect(),
+            spare: Vec::new(),
+        }
     })
     .collect()
 }
@@ -111,7 +119,10 @@ impl Mesh {
     /// Whether an open parcel has grown so large that it should leave before the turn ends.
     #[inline]
     pub fn is_heavy(&self) -> bool {
-        self.peers.iter().flatten().any(|peer| peer.messages.weight() >= PARCEL_BYTES)
+        self.peers
+            .iter()
+            .flatten()
+            .any(|peer| peer.messages.weight() >= PARCEL_BYTES)
     }
 
     /// Puts on the lanes what fits, announcements first. Gives the shards that must be woken.
@@ -138,13 +149,19 @@ impl Mesh {
     /// Whether something found a lane full and waits. No publisher should be read then.
     #[inline]
     pub fn is_congested(&self) -> bool {
-        self.peers.iter().flatten().any(|peer| !peer.waiting.is_empty())
+        self.peers
+            .iter()
+            .flatten()
+            .any(|peer| !peer.waiting.is_empty())
     }
 
     /// Whether an announcement waits for room. Nothing may be sent to any client then.
     #[inline]
     pub fn announcements_wait(&self) -> bool {
-        self.peers.iter().flatten().any(|peer| peer.announcements_waiting > 0)
+        self.peers
+            .iter()
+            .flatten()
+            .any(|peer| peer.announcements_waiting > 0)
     }
 
     /// Whether something is packed and not yet pushed.
@@ -156,7 +173,10 @@ impl Mesh {
     /// Whether a parcel has come in.
     #[inline]
     pub fn has_arrivals(&self) -> bool {
-        self.peers.iter().flatten().any(|peer| !peer.from.is_empty())
+        self.peers
+            .iter()
+            .flatten()
+            .any(|peer| !peer.from.is_empty())
     }
 
     /// The next parcel that came from `shard`.
@@ -175,7 +195,10 @@ impl Mesh {
     fn open(&mut self, shard: ShardId) -> &mut Parcel {
         let Mesh { peers, spare, .. } = self;
         let peer = peers.get_mut(shard.index()).and_then(Option::as_mut);
-        renew(&mut peer.expect("interest names other shards only").messages, spare)
+        renew(
+            &mut peer.expect("interest names other shards only").messages,
+            spare,
+        )
     }
 }
 
@@ -254,14 +277,30 @@ mod tests {
     use proptest::prelude::*;
 
     fn wants(number: u32) -> Wants {
-        Wants { pattern: (*b"a").into(), queue: (*b"q").into(), weight: number }
+        Wants {
+            pattern: (*b"a").into(),
+            queue: (*b"q").into(),
+            weight: number,
+        }
     }
 
     fn send(mesh: &mut Mesh, to: ShardId, text: &[u8]) {
-        let message =
-            Message { subject: b"s", tail: text, line_len: 0, reply_len: 0, header_len: None };
+        let message = Message {
+            subject: b"s",
+            tail: text,
+            line_len: 0,
+            reply_len: 0,
+            header_len: None,
+        };
         let connection = ConnectionId { slot: 0, reuse: 0 };
-        let routing = Routing { publisher: Sender { shard: 0, connection }, plain: true, hops: 0 };
+        let routing = Routing {
+            publisher: Sender {
+                shard: 0,
+                connection,
+            },
+            plain: true,
+            hops: 0,
+        };
         mesh.send(to, &message, None, routing, std::iter::empty());
     }
 
@@ -331,7 +370,9 @@ mod tests {
     #[test]
     fn no_message_leaves_for_anyone_while_an_announcement_waits() {
         let mut ends = build(3, 1);
-        let [left, middle, right] = &mut ends[..] else { panic!("three") };
+        let [left, middle, right] = &mut ends[..] else {
+            panic!("three")
+        };
         send(left, right.shard(), b"fills the lane");
         left.push();
         left.announce(&wants(1));
@@ -345,6 +386,9 @@ mod tests {
         right.receive(left.shard()).expect("the filler");
         left.push();
         assert!(!left.announcements_wait());
-        assert!(middle.receive(left.shard()).is_some(), "now the message may go");
+        assert!(
+            middle.receive(left.shard()).is_some(),
+            "now the message may go"
+        );
     }
 }

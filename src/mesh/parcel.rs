@@ -28,7 +28,11 @@ pub struct Parcel {
 /// One item of a parcel.
 #[derive(Debug)]
 pub enum Item<'a> {
-    Wants { pattern: &'a [u8], queue: &'a [u8], weight: u32 },
+    Wants {
+        pattern: &'a [u8],
+        queue: &'a [u8],
+        weight: u32,
+    },
     Message(Carried<'a>),
     Pause(ConnectionId),
     Resume(ConnectionId),
@@ -75,7 +79,11 @@ impl Parcel {
     /// A parcel that packs into a buffer used before.
     pub(super) fn reusing(mut packed: Vec<u8>) -> Parcel {
         packed.clear();
-        Parcel { packed, shared: Vec::new(), shared_bytes: 0 }
+        Parcel {
+            packed,
+            shared: Vec::new(),
+            shared_bytes: 0,
+        }
     }
 
     pub(super) fn into_buffer(self) -> Vec<u8> {
@@ -107,7 +115,11 @@ impl Parcel {
         routing: Routing,
         picks: impl Iterator<Item = &'p [u8]>,
     ) {
-        let Routing { publisher, plain, hops } = routing;
+        let Routing {
+            publisher,
+            plain,
+            hops,
+        } = routing;
         self.packed.push(MESSAGE);
         self.packed.extend_from_slice(&[
             publisher.shard,
@@ -148,7 +160,10 @@ impl Parcel {
 
     /// The items, in order.
     pub fn items(&self) -> Items<'_> {
-        Items { left: &self.packed, shared: self.shared.iter() }
+        Items {
+            left: &self.packed,
+            shared: self.shared.iter(),
+        }
     }
 
     #[inline]
@@ -171,7 +186,10 @@ impl Parcel {
 impl<'a> Carried<'a> {
     /// The queue groups one of whose members gets it.
     pub fn picks(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let mut left = Items { left: self.picks, shared: [].iter() };
+        let mut left = Items {
+            left: self.picks,
+            shared: [].iter(),
+        };
         std::iter::from_fn(move || (!left.left.is_empty()).then(|| left.take_bytes()))
     }
 }
@@ -194,7 +212,11 @@ impl<'a> Iterator for Items<'a> {
             MESSAGE => Item::Message(self.take_message()),
             WANTS => {
                 let weight = self.take_number();
-                Item::Wants { pattern: self.take_bytes(), queue: self.take_bytes(), weight }
+                Item::Wants {
+                    pattern: self.take_bytes(),
+                    queue: self.take_bytes(),
+                    weight,
+                }
             }
             PAUSE => Item::Pause(self.take_connection()),
             RESUME => Item::Resume(self.take_connection()),
@@ -207,24 +229,46 @@ impl<'a> Items<'a> {
     #[inline]
     fn take_message(&mut self) -> Carried<'a> {
         let [shard, hops, plain, is_shared] = *self.take_array::<4>();
-        let publisher = Sender { shard, connection: self.take_connection() };
+        let publisher = Sender {
+            shard,
+            connection: self.take_connection(),
+        };
         let line_len = self.take_number();
         let reply_len = self.take_number();
         let header_len = Some(self.take_number()).filter(|len| *len != NO_HEADERS);
         let subject = self.take_bytes();
-        let shared = (is_shared == 1)
-            .then(|| self.shared.next().expect("a shared tail goes with its message"));
+        let shared = (is_shared == 1).then(|| {
+            self.shared
+                .next()
+                .expect("a shared tail goes with its message")
+        });
         let tail = match shared {
             Some(tail) => tail,
             None => self.take_bytes(),
         };
-        let message = Message { subject, tail, line_len, reply_len, header_len };
-        Carried { message, shared, publisher, plain: plain == 1, hops, picks: self.take_bytes() }
+        let message = Message {
+            subject,
+            tail,
+            line_len,
+            reply_len,
+            header_len,
+        };
+        Carried {
+            message,
+            shared,
+            publisher,
+            plain: plain == 1,
+            hops,
+            picks: self.take_bytes(),
+        }
     }
 
     #[inline]
     fn take_array<const N: usize>(&mut self) -> &'a [u8; N] {
-        let (array, left) = self.left.split_first_chunk().expect("an item is packed whole");
+        let (array, left) = self
+            .left
+            .split_first_chunk()
+            .expect("an item is packed whole");
         self.left = left;
         array
     }
@@ -243,7 +287,10 @@ impl<'a> Items<'a> {
     }
 
     fn take_connection(&mut self) -> ConnectionId {
-        ConnectionId { slot: self.take_number(), reuse: self.take_number() }
+        ConnectionId {
+            slot: self.take_number(),
+            reuse: self.take_number(),
+        }
     }
 }
 

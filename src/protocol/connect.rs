@@ -55,7 +55,8 @@ impl ConnectOptions {
     /// When it is not a JSON object with fields of the right types; nothing has changed then.
     pub fn merge(&mut self, json: &[u8]) -> Result<(), NotConnect> {
         let text = String::from_utf8_lossy(json);
-        let said: Option<Map<String, Value>> = serde_json::from_str(&text).map_err(|_| NotConnect)?;
+        let said: Option<Map<String, Value>> =
+            serde_json::from_str(&text).map_err(|_| NotConnect)?;
         let mut merged = self.clone();
         for (key, value) in said.into_iter().flatten() {
             if !value.is_null() {
@@ -95,7 +96,11 @@ impl ConnectOptions {
             version => format!("v{version}"),
         };
         let parts = [version.as_str(), self.lang.as_str(), self.name.as_str()];
-        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(":")
+        parts
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(":")
     }
 }
 
@@ -122,9 +127,13 @@ mod tests {
     #[test]
     fn what_is_missing_keeps_its_value() {
         let mut options = ConnectOptions::default();
-        options.merge(br#"{"verbose":false,"lang":"go","version":"1.2","echo":null}"#).expect("json");
+        options
+            .merge(br#"{"verbose":false,"lang":"go","version":"1.2","echo":null}"#)
+            .expect("json");
         assert!(!options.verbose && options.pedantic && options.echo);
-        options.merge(br#"{"Pedantic":true,"Pedantic":false,"name":"x","unknown":[1,{}]}"#).expect("json");
+        options
+            .merge(br#"{"Pedantic":true,"Pedantic":false,"name":"x","unknown":[1,{}]}"#)
+            .expect("json");
         options.merge(b"null").expect("nothing said");
         assert!(!options.verbose && !options.pedantic);
         assert_eq!(options.label(), "v1.2:go:x");
@@ -133,7 +142,15 @@ mod tests {
     #[test]
     fn what_is_no_connect_changes_nothing() {
         let before = ConnectOptions::default();
-        for bad in ["", "{", "[]x", "12", r#"{"verbose":"yes"}"#, r#"{"name":7}"#, "\u{0}"] {
+        for bad in [
+            "",
+            "{",
+            "[]x",
+            "12",
+            r#"{"verbose":"yes"}"#,
+            r#"{"name":7}"#,
+            "\u{0}",
+        ] {
             let mut options = before.clone();
             assert!(options.merge(bad.as_bytes()).is_err(), "{bad}");
             assert_eq!(options, before);

@@ -74,8 +74,16 @@ impl<'a> Message<'a> {
 
     /// Where [`Message::reply`] and the rest lie, for a copy of the tail made elsewhere.
     pub fn over<'b>(&self, subject: &'b [u8], tail: &'b [u8]) -> Message<'b> {
-        assert_eq!(tail.len(), self.tail.len(), "a copy is as long as its original");
-        Message { subject, tail, ..*self }
+        assert_eq!(
+            tail.len(),
+            self.tail.len(),
+            "a copy is as long as its original"
+        );
+        Message {
+            subject,
+            tail,
+            ..*self
+        }
     }
 }
 
@@ -119,7 +127,12 @@ impl<'a> LooseMessage<'a> {
 }
 
 /// Builds a message that no client sent; the broker's own voice.
-pub fn write_tail(into: &mut Vec<u8>, reply: &[u8], headers: &[u8], payload: &[u8]) -> Range<usize> {
+pub fn write_tail(
+    into: &mut Vec<u8>,
+    reply: &[u8],
+    headers: &[u8],
+    payload: &[u8],
+) -> Range<usize> {
     let start = into.len();
     let total = headers.len() + payload.len();
     if headers.is_empty() {

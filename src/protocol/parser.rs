@@ -166,7 +166,9 @@ fn check_publish(
         return Err(ParseError::ControlLineTooLong);
     }
     if header_len.is_some_and(|len| len as usize > size) {
-        return Err(ParseError::BadArguments("header size is larger than the total size"));
+        return Err(ParseError::BadArguments(
+            "header size is larger than the total size",
+        ));
     }
     if size > limits.payload {
         return Err(ParseError::PayloadTooLarge(size));
@@ -305,14 +307,28 @@ fn publish_loose<'a>(
         return Ok(Step::More(end + size + 2));
     };
     let body = &bytes[end..op_len];
-    let message = LooseMessage { subject, reply, header_len, lengths: digits, body };
+    let message = LooseMessage {
+        subject,
+        reply,
+        header_len,
+        lengths: digits,
+        body,
+    };
     Ok(Step::Op(Op::PublishLoose(message), op_len))
 }
 
 fn subscribe(args: &[u8]) -> Result<Op<'_>, ParseError> {
     match split(args, is_white) {
-        ([subject, sid, ..], 2) => Ok(Op::Subscribe { subject, queue: b"", sid }),
-        ([subject, queue, sid, ..], 3) => Ok(Op::Subscribe { subject, queue, sid }),
+        ([subject, sid, ..], 2) => Ok(Op::Subscribe {
+            subject,
+            queue: b"",
+            sid,
+        }),
+        ([subject, queue, sid, ..], 3) => Ok(Op::Subscribe {
+            subject,
+            queue,
+            sid,
+        }),
         _ => Err(ParseError::BadArguments("wrong number of arguments")),
     }
 }
@@ -320,9 +336,10 @@ fn subscribe(args: &[u8]) -> Result<Op<'_>, ParseError> {
 fn unsubscribe(args: &[u8]) -> Result<Op<'_>, ParseError> {
     match split(args, is_white) {
         ([sid, ..], 1) => Ok(Op::Unsubscribe { sid, max: None }),
-        ([sid, max, ..], 2) => {
-            Ok(Op::Unsubscribe { sid, max: parse_number(max).map(|max| max as u64) })
-        }
+        ([sid, max, ..], 2) => Ok(Op::Unsubscribe {
+            sid,
+            max: parse_number(max).map(|max| max as u64),
+        }),
         _ => Err(ParseError::BadArguments("wrong number of arguments")),
     }
 }
@@ -334,7 +351,10 @@ const ARGS_MAX: usize = 4;
 fn split(line: &[u8], is_separator: impl Fn(u8) -> bool) -> ([&[u8]; ARGS_MAX], usize) {
     let mut found = [&b""[..]; ARGS_MAX];
     let mut count = 0;
-    for argument in line.split(|byte| is_separator(*byte)).filter(|part| !part.is_empty()) {
+    for argument in line
+        .split(|byte| is_separator(*byte))
+        .filter(|part| !part.is_empty())
+    {
         if let Some(place) = found.get_mut(count) {
             *place = argument;
         }
@@ -356,7 +376,10 @@ fn parse_number(text: &[u8]) -> Option<usize> {
     if text.is_empty() || text.len() > 9 || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    Some(text.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0')))
+    Some(
+        text.iter()
+            .fold(0, |number, digit| number * 10 + usize::from(digit - b'0')),
+    )
 }
 
 #[cfg(test)]

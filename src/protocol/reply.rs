@@ -55,7 +55,10 @@ impl ErrorReply<'_> {
                 format!("Permissions Violation for Publish to {}", quoted(subject))
             }
             E::ReplyReserved(reply) => {
-                format!("Permissions Violation for Publish with Reply of {}", quoted(reply))
+                format!(
+                    "Permissions Violation for Publish with Reply of {}",
+                    quoted(reply)
+                )
             }
         }
     }

@@ -21,7 +21,10 @@ struct Splice {
 impl Batch {
     pub(super) fn reusing(copied: Vec<u8>) -> Batch {
         debug_assert!(copied.is_empty());
-        Batch { copied, ..Batch::default() }
+        Batch {
+            copied,
+            ..Batch::default()
+        }
     }
 
     pub(super) fn into_buffer(mut self) -> Vec<u8> {
@@ -55,21 +58,37 @@ impl Batch {
 
     pub(super) fn splice(&mut self, tail: Bytes) {
         self.spliced_bytes += tail.len();
-        self.splices.push(Splice { at: self.copied.len(), tail });
+        self.splices.push(Splice {
+            at: self.copied.len(),
+            tail,
+        });
     }
 
     /// Its bytes in order, without the first `skip`; no slice is empty.
     pub fn slices(&self, skip: usize) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.splices.iter().map(|splice| splice.at));
-        let ends = self.splices.iter().map(|splice| splice.at).chain([self.copied.len()]);
-        let copied = starts.zip(ends).map(|(start, end)| &self.copied[start..end]);
-        let tails = self.splices.iter().map(|splice| &*splice.tail).chain([&b""[..]]);
+        let ends = self
+            .splices
+            .iter()
+            .map(|splice| splice.at)
+            .chain([self.copied.len()]);
+        let copied = starts
+            .zip(ends)
+            .map(|(start, end)| &self.copied[start..end]);
+        let tails = self
+            .splices
+            .iter()
+            .map(|splice| &*splice.tail)
+            .chain([&b""[..]]);
         let mut skip = skip;
-        copied.zip(tails).flat_map(|(copied, tail)| [copied, tail]).filter_map(move |slice| {
-            let left = slice.get(skip..);
-            skip = skip.saturating_sub(slice.len());
-            left.filter(|left| !left.is_empty())
-        })
+        copied
+            .zip(tails)
+            .flat_map(|(copied, tail)| [copied, tail])
+            .filter_map(move |slice| {
+                let left = slice.get(skip..);
+                skip = skip.saturating_sub(slice.len());
+                left.filter(|left| !left.is_empty())
+            })
     }
 
     /// All of it as one slice, when nothing is spliced in.

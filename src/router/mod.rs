@@ -78,7 +78,11 @@ pub struct Publisher<'a> {
 impl Router {
     pub fn new(mesh: Mesh, limits: OutboxLimits, seed: u64) -> Router {
         let mut rng = Rng::from_seed(seed);
-        let shards = mesh.peers().map(ShardId::index).max().map_or(0, |last| last + 1);
+        let shards = mesh
+            .peers()
+            .map(ShardId::index)
+            .max()
+            .map_or(0, |last| last + 1);
         Router {
             interest: Interest::new(rng.next_u64()),
             outboxes: Outboxes::new(limits),
@@ -165,14 +169,26 @@ impl Router {
         };
         let reached = match answer.route() {
             Route::Nobody => false,
-            Route::One { connection, subscription } => {
-                delivering.deliver(*connection, *subscription, answer.head_of_one())
-            }
+            Route::One {
+                connection,
+                subscription,
+            } => delivering.deliver(*connection, *subscription, answer.head_of_one()),
             Route::Many(fanout) => {
                 let copy = worth_sharing(message, shared, fanout);
                 delivering.shared = shared.or(copy.as_ref());
-                let routing = Routing { publisher: publisher.sender, plain: true, hops: 0 };
-                fan_out(fanout, &mut delivering, &mut self.mesh, &mut self.rng, &mut self.picks, routing)
+                let routing = Routing {
+                    publisher: publisher.sender,
+                    plain: true,
+                    hops: 0,
+                };
+                fan_out(
+                    fanout,
+                    &mut delivering,
+                    &mut self.mesh,
+                    &mut self.rng,
+                    &mut self.picks,
+                    routing,
+                )
             }
         };
         if !reached {
@@ -204,7 +220,10 @@ impl Router {
         let mut reached = false;
         let fanout = match answer.route() {
             Route::Nobody => None,
-            Route::One { connection, subscription } => {
+            Route::One {
+                connection,
+                subscription,
+            } => {
                 if carried.plain {
                     reached = delivering.deliver(*connection, *subscription, answer.head_of_one());
                 }
@@ -237,9 +256,18 @@ impl Router {
                 continue;
             };
             delivering.counters.handed_on += 1;
-            let routing =
-                Routing { publisher: carried.publisher, plain: false, hops: carried.hops + 1 };
-            self.mesh.send(next, message, carried.shared, routing, std::iter::once(name));
+            let routing = Routing {
+                publisher: carried.publisher,
+                plain: false,
+                hops: carried.hops + 1,
+            };
+            self.mesh.send(
+                next,
+                message,
+                carried.shared,
+                routing,
+                std::iter::once(name),
+            );
         }
     }
 
@@ -253,12 +281,16 @@ impl Router {
     pub fn subscription_for(&mut self, connection: u32, subject: &[u8]) -> Option<SubscriptionId> {
         let (answer, _) = self.interest.answer(subject, &mut Memo::default())?;
         match answer.route() {
-            Route::One { connection: owner, subscription } if *owner == connection => {
-                Some(*subscription)
-            }
+            Route::One {
+                connection: owner,
+                subscription,
+            } if *owner == connection => Some(*subscription),
             Route::Nobody | Route::One { .. } => None,
             Route::Many(fanout) => {
-                let mine = fanout.targets.iter().find(|target| target.connection == connection);
+                let mine = fanout
+                    .targets
+                    .iter()
+                    .find(|target| target.connection == connection);
                 mine.map(|target| target.subscription)
             }
         }
@@ -304,14 +336,20 @@ fn send_to_peers(
     for peer in peers.iter() {
         let here = picks.iter().filter(|(shard, _)| *shard == peer);
         let names = here.map(|(_, index)| &*fanout.groups[*index].name);
-        let routing = Routing { plain: fanout.peers.contains(peer), ..routing };
+        let routing = Routing {
+            plain: fanout.peers.contains(peer),
+            ..routing
+        };
         mesh.send(peer, delivering.message, delivering.shared, routing, names);
     }
 }
 
 /// Draws one of the other shards that have members, by their number.
 fn peer_of(group: &GroupFanout, rng: &mut Rng) -> Option<ShardId> {
-    let sum = group.peers.iter().fold(0u32, |sum, (_, weight)| sum.saturating_add(*weight));
+    let sum = group
+        .peers
+        .iter()
+        .fold(0u32, |sum, (_, weight)| sum.saturating_add(*weight));
     if sum == 0 {
         return None;
     }
@@ -326,11 +364,7 @@ fn peer_of(group: &GroupFanout, rng: &mut Rng) -> Option<ShardId> {
 }
 
 /// A shared copy of a large tail that more than one will hold.
-fn worth_sharing(
-    message: &Message<'_>,
-    shared: Option<&Bytes>,
-    fanout: &Fanout,
-) -> Option<Bytes> {
+fn worth_sharing(message: &Message<'_>, shared: Option<&Bytes>, fanout: &Fanout) -> Option<Bytes> {
     let holders = fanout.targets.len() + fanout.groups.len() + fanout.peers.len() as usize;
     let worth = shared.is_none() && message.tail.len() >= SHARED_TAIL_BYTES && holders > 1;
     worth.then(|| Bytes::copy_from_slice(message.tail))
@@ -356,24 +390,27 @@ impl Delivering<'_> {
     #[inline]
     fn deliver(&mut self, connection: u32, id: SubscriptionId, head: &[u8]) -> bool {
         let subscription = &mut self.subscriptions[id];
-        let is_spent = subscription.delivered_max != 0
-            && subscription.delivered >= subscription.delivered_max;
+        let is_spent =
+            subscription.delivered_max != 0 && subscription.delivered >= subscription.delivered_max;
         if is_spent || self.deaf == Some(connection) {
             return false;
         }
         let taken = match self.message.header_len {
             None => {
                 let head = &head[b"H".len()..];
-                self.outboxes.deliver(connection, head, self.message.tail, self.shared, self.size)
+                self.outboxes
+                    .deliver(connection, head, self.message.tail, self.shared, self.size)
             }
             Some(_) if self.outboxes.understands_headers(connection) => {
-                self.outboxes.deliver(connection, head, self.message.tail, self.shared, self.size)
+                self.outboxes
+                    .deliver(connection, head, self.message.tail, self.shared, self.size)
             }
             Some(_) => {
                 self.bare.clear();
                 self.message.write_tail_without_headers(self.bare);
                 let size = self.message.payload().len();
-                self.outboxes.deliver(connection, &head[b"H".len()..], self.bare, None, size)
+                self.outboxes
+                    .deliver(connection, &head[b"H".len()..], self.bare, None, size)
             }
         };
         if !taken {

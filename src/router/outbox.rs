@@ -10,7 +10,8 @@
 use super::batch::Batch;
 use crate::base::clock::Now;
 use crate::base::limits::{
-    BATCH_START_BYTES, BATCHES_SPARE, FEEDERS_MAX, OUTBOX_FLUSH_BYTES, OUTBOX_SHARE_BYTES, PAUSE_MAX,
+    BATCH_START_BYTES, BATCHES_SPARE, FEEDERS_MAX, OUTBOX_FLUSH_BYTES, OUTBOX_SHARE_BYTES,
+    PAUSE_MAX,
 };
 use crate::mesh::Sender;
 use bytes::Bytes;
@@ -99,7 +100,10 @@ impl Outboxes {
             self.boxes.resize_with(index + 1, Outbox::default);
         }
         let outbox = &mut self.boxes[index];
-        assert!(!outbox.accepts && outbox.pending == 0, "slot {slot} has an outbox");
+        assert!(
+            !outbox.accepts && outbox.pending == 0,
+            "slot {slot} has an outbox"
+        );
         outbox.accepts = true;
         outbox.progress = self.now;
         outbox.traffic = Traffic::default();
@@ -170,7 +174,11 @@ impl Outboxes {
         shared: Option<&Bytes>,
         size: usize,
     ) -> bool {
-        let Some(outbox) = self.boxes.get_mut(slot as usize).filter(|outbox| outbox.accepts) else {
+        let Some(outbox) = self
+            .boxes
+            .get_mut(slot as usize)
+            .filter(|outbox| outbox.accepts)
+        else {
             return false;
         };
         outbox.traffic.messages += 1;
@@ -223,7 +231,10 @@ impl Outboxes {
         if outbox.in_flight || outbox.pending == 0 {
             return None;
         }
-        let batch = outbox.full.pop_front().unwrap_or_else(|| std::mem::take(&mut outbox.open));
+        let batch = outbox
+            .full
+            .pop_front()
+            .unwrap_or_else(|| std::mem::take(&mut outbox.open));
         assert!(!batch.is_empty(), "pending bytes are in a batch");
         outbox.in_flight = true;
         outbox.progress = self.now;
@@ -308,7 +319,10 @@ impl Outboxes {
     pub fn backlog(&self, slot: u32) -> (usize, usize) {
         let outbox = &self.boxes[slot as usize];
         let open = usize::from(!outbox.open.is_empty());
-        (outbox.full.len() + open + usize::from(outbox.in_flight), outbox.pending)
+        (
+            outbox.full.len() + open + usize::from(outbox.in_flight),
+            outbox.pending,
+        )
     }
 
     /// The open batch's buffer, made ready to be written to.
@@ -351,8 +365,14 @@ mod tests {
     use crate::base::ids::ConnectionId;
     use proptest::prelude::*;
 
-    const LIMITS: OutboxLimits = OutboxLimits { pending: 8 << 20, stall: true };
-    const FAST: Sender = Sender { shard: 0, connection: ConnectionId { slot: 5, reuse: 0 } };
+    const LIMITS: OutboxLimits = OutboxLimits {
+        pending: 8 << 20,
+        stall: true,
+    };
+    const FAST: Sender = Sender {
+        shard: 0,
+        connection: ConnectionId { slot: 5, reuse: 0 },
+    };
 
     fn opened() -> Outboxes {
         let mut outboxes = Outboxes::new(LIMITS);
@@ -425,7 +445,10 @@ mod tests {
         assert!(outboxes.is_over_share(0));
         outboxes.over_share(0, FAST);
         outboxes.over_share(0, FAST);
-        assert_eq!((outboxes.next_pause(), outboxes.next_pause()), (Some(FAST), None));
+        assert_eq!(
+            (outboxes.next_pause(), outboxes.next_pause()),
+            (Some(FAST), None)
+        );
         let batch = outboxes.take(0).expect("a batch");
         outboxes.sent(0, batch.len());
         outboxes.finished(0, batch);
@@ -444,7 +467,11 @@ mod tests {
         assert_eq!(outboxes.next_pause(), None, "its time is up");
         fill(&mut outboxes, LIMITS.pending / 4 * 3);
         outboxes.over_share(0, other);
-        assert_eq!(outboxes.next_pause(), Some(other), "near the limit it may again");
+        assert_eq!(
+            outboxes.next_pause(),
+            Some(other),
+            "near the limit it may again"
+        );
         outboxes.set_now(Now::ZERO.after(STUCK_AFTER * 2));
         outboxes.over_share(0, Sender { shard: 2, ..FAST });
         assert_eq!(outboxes.next_pause(), None, "but not when stuck");

@@ -105,7 +105,11 @@ impl Client {
             number,
             address,
             options: Box::default(),
-            stage: if wants_credentials { Stage::Unauthorized } else { Stage::Unconnected },
+            stage: if wants_credentials {
+                Stage::Unauthorized
+            } else {
+                Stage::Unconnected
+            },
             carry: Vec::new(),
             wanted: 0,
             memo: Memo::default(),
@@ -120,7 +124,8 @@ impl Client {
             told_account: false,
         };
         client.say_info(turn, Occasion::Announcement);
-        turn.log.debug(|| client.labelled("Client connection created"));
+        turn.log
+            .debug(|| client.labelled("Client connection created"));
         client
     }
 
@@ -289,7 +294,11 @@ impl Client {
                 let message = loose.tighten(&mut scratch);
                 self.publish(&message, None, turn);
             }
-            Op::Subscribe { subject, queue, sid } => self.subscribe(subject, queue, sid, turn),
+            Op::Subscribe {
+                subject,
+                queue,
+                sid,
+            } => self.subscribe(subject, queue, sid, turn),
             Op::Unsubscribe { sid, max } => self.unsubscribe(sid, max, turn),
             Op::Connect(json) => return self.connect(json, turn),
             Op::Ping => self.pong(turn),
@@ -323,7 +332,10 @@ impl Client {
             self.say(reply::OK, turn);
         }
         let publisher = Publisher {
-            sender: Sender { shard: turn.router.mesh.shard().0, connection: self.id },
+            sender: Sender {
+                shard: turn.router.mesh.shard().0,
+                connection: self.id,
+            },
             echo: self.options.echo,
             memo: &mut self.memo,
         };
@@ -353,9 +365,8 @@ impl Client {
             return true;
         }
         let reply = message.reply();
-        let is_reserved = reply.starts_with(b"_R_.")
-            || reply.starts_with(b"$JS.ACK.")
-            || is_gateway_reply(reply);
+        let is_reserved =
+            reply.starts_with(b"_R_.") || reply.starts_with(b"$JS.ACK.") || is_gateway_reply(reply);
         if is_reserved {
             let text = format!("Publish Violation - Reply {}", quoted(reply));
             turn.log.add(Level::Error, self.labelled(&text));
@@ -394,7 +405,10 @@ impl Client {
             return self.say_error(&error, turn);
         }
         let tokens = subject::tokens(subject).count();
-        if settings.subscription_tokens_max.is_some_and(|max| tokens > max) {
+        if settings
+            .subscription_tokens_max
+            .is_some_and(|max| tokens > max)
+        {
             let text = format!(
                 "Subscription Violation Too Many Tokens - Subject {}, SID {sid_text}",
                 quoted(subject)
@@ -402,8 +416,14 @@ impl Client {
             turn.log.add(Level::Error, self.labelled(&text));
             return self.say_error(&ErrorReply::SubscriptionTooDeep(subject), turn);
         }
-        if settings.subscriptions_max.is_some_and(|max| self.sids.len() >= max) {
-            turn.log.add(Level::Error, self.labelled("maximum subscriptions exceeded"));
+        if settings
+            .subscriptions_max
+            .is_some_and(|max| self.sids.len() >= max)
+        {
+            turn.log.add(
+                Level::Error,
+                self.labelled("maximum subscriptions exceeded"),
+            );
             return self.say_error(&ErrorReply::SubscriptionsExceeded, turn);
         }
         if self.find_sid(sid, turn.router).is_none() {
@@ -490,8 +510,7 @@ impl Client {
             Auth::None => true,
             Auth::Token(token) => same(&self.options.token, token.expose()),
             Auth::UserPassword { user, password } => {
-                same(&self.options.user, user)
-                    & same(&self.options.password, password.expose())
+                same(&self.options.user, user) & same(&self.options.password, password.expose())
             }
         }
     }
@@ -510,23 +529,28 @@ impl Client {
         let (text, reason) = match error {
             ParseError::UnknownOperation => {
                 self.say_error(&ErrorReply::UnknownOperation, turn);
-                ("Client parser ERROR".to_owned(), CloseReason::ProtocolViolation)
+                (
+                    "Client parser ERROR".to_owned(),
+                    CloseReason::ProtocolViolation,
+                )
             }
             ParseError::ControlLineTooLong => {
                 let text = "maximum control line exceeded".to_owned();
                 (text, CloseReason::MaximumControlLineExceeded)
             }
-            ParseError::BadArguments(what) => {
-                (format!("Parse Error: {what}"), CloseReason::ProtocolViolation)
-            }
+            ParseError::BadArguments(what) => (
+                format!("Parse Error: {what}"),
+                CloseReason::ProtocolViolation,
+            ),
             ParseError::PayloadTooLarge(size) => {
                 let max = turn.settings.payload_max;
                 let text = format!("maximum payload exceeded: {size} vs {max}");
                 (text, CloseReason::MaximumPayloadExceeded)
             }
-            ParseError::HeadersNotSupported => {
-                ("message headers not supported".to_owned(), CloseReason::ProtocolViolation)
-            }
+            ParseError::HeadersNotSupported => (
+                "message headers not supported".to_owned(),
+                CloseReason::ProtocolViolation,
+            ),
         };
         turn.log.add(Level::Error, self.labelled(&text));
         reason
@@ -578,12 +602,16 @@ impl Client {
 
     /// When [`Client::on_timer`] has something to do next.
     pub fn deadline(&self) -> Now {
-        self.auth_deadline.map_or(self.ping_at, |deadline| deadline.min(self.ping_at))
+        self.auth_deadline
+            .map_or(self.ping_at, |deadline| deadline.min(self.ping_at))
     }
 
     /// Does what is due.
     pub fn on_timer(&mut self, turn: &mut Turn<'_>) -> Handled {
-        if self.auth_deadline.is_some_and(|deadline| deadline <= turn.now) {
+        if self
+            .auth_deadline
+            .is_some_and(|deadline| deadline <= turn.now)
+        {
             turn.log.debug(|| self.labelled("Authentication Timeout"));
             return Err(CloseReason::AuthenticationTimeout);
         }
@@ -596,13 +624,16 @@ impl Client {
     fn ping(&mut self, turn: &mut Turn<'_>) -> Handled {
         turn.log.debug(|| self.labelled("Client Ping Timer"));
         let interval = turn.settings.ping_interval;
-        let wants_rtt = self.pinged_at.is_none_or(|at| turn.now.since(at) > RTT_EVERY);
+        let wants_rtt = self
+            .pinged_at
+            .is_none_or(|at| turn.now.since(at) > RTT_EVERY);
         self.ping_at = turn.now.after(interval);
         if turn.now.since(self.heard_at) < interval && !wants_rtt {
             return Ok(());
         }
         if self.pings_out >= turn.settings.pings_out_max {
-            turn.log.debug(|| self.labelled("Stale Client Connection - Closing"));
+            turn.log
+                .debug(|| self.labelled("Stale Client Connection - Closing"));
             return Err(CloseReason::StaleConnection);
         }
         self.pings_out += 1;
@@ -614,7 +645,8 @@ impl Client {
     /// Ends its subscriptions, here and in the eyes of the other shards.
     pub fn end(&mut self, reason: CloseReason, turn: &mut Turn<'_>) {
         self.end_all_subscriptions(turn.router);
-        turn.log.debug(|| self.labelled(&format!("Client connection closed: {reason}")));
+        turn.log
+            .debug(|| self.labelled(&format!("Client connection closed: {reason}")));
     }
 
     fn say(&self, bytes: &[u8], turn: &mut Turn<'_>) {
@@ -622,12 +654,17 @@ impl Client {
             let text = String::from_utf8_lossy(bytes);
             self.labelled(&format!("->> [{}]", text.trim_end()))
         });
-        turn.router.outboxes.write(self.id.slot, |into| into.extend_from_slice(bytes));
+        turn.router
+            .outboxes
+            .write(self.id.slot, |into| into.extend_from_slice(bytes));
     }
 
     fn say_error(&self, error: &ErrorReply<'_>, turn: &mut Turn<'_>) {
-        turn.log.trace(|| self.labelled(&format!("->> [-ERR '{}']", error.text())));
-        turn.router.outboxes.write(self.id.slot, |into| error.write(into));
+        turn.log
+            .trace(|| self.labelled(&format!("->> [-ERR '{}']", error.text())));
+        turn.router
+            .outboxes
+            .write(self.id.slot, |into| error.write(into));
     }
 
     fn say_info(&self, turn: &mut Turn<'_>, occasion: Occasion) {
@@ -647,31 +684,49 @@ impl Client {
                 return self.trace_publish(op.verb(), &loose.tighten(&mut scratch), turn);
             }
             Op::Connect(json) => redacted(json),
-            Op::Subscribe { subject, queue: b"", sid } => format!("{} {}", text(subject), text(sid)),
-            Op::Subscribe { subject, queue, sid } => {
+            Op::Subscribe {
+                subject,
+                queue: b"",
+                sid,
+            } => format!("{} {}", text(subject), text(sid)),
+            Op::Subscribe {
+                subject,
+                queue,
+                sid,
+            } => {
                 format!("{} {} {}", text(subject), text(queue), text(sid))
             }
             Op::Unsubscribe { sid, max: None } => text(sid),
-            Op::Unsubscribe { sid, max: Some(max) } => format!("{} {max}", text(sid)),
+            Op::Unsubscribe {
+                sid,
+                max: Some(max),
+            } => format!("{} {max}", text(sid)),
             Op::Err(args) | Op::Info(args) => text(args),
             Op::Ping | Op::Pong | Op::Ok => String::new(),
         };
         let gap = if args.is_empty() { "" } else { " " };
-        turn.log.trace(|| self.labelled(&format!("<<- [{}{gap}{args}]", op.verb())));
+        turn.log
+            .trace(|| self.labelled(&format!("<<- [{}{gap}{args}]", op.verb())));
     }
 
     #[cold]
     fn trace_publish(&self, verb: &str, message: &Message<'_>, turn: &mut Turn<'_>) {
-        let verb = if message.header_len.is_some() { "HPUB" } else { verb };
+        let verb = if message.header_len.is_some() {
+            "HPUB"
+        } else {
+            verb
+        };
         let line = String::from_utf8_lossy(message.line());
         let subject = String::from_utf8_lossy(message.subject);
-        turn.log.trace(|| self.labelled(&format!("<<- [{verb} {subject} {}]", line.trim_end())));
+        turn.log
+            .trace(|| self.labelled(&format!("<<- [{verb} {subject} {}]", line.trim_end())));
         let body = &message.body()[..message.size()];
         let shown = match turn.settings.traced_payload_max {
             max if max > 0 && body.len() > max => format!("{}...", quoted(&body[..max])),
             _ => quoted(body),
         };
-        turn.log.trace(|| self.labelled(&format!("<<- MSG_PAYLOAD: [{shown}]")));
+        turn.log
+            .trace(|| self.labelled(&format!("<<- MSG_PAYLOAD: [{shown}]")));
     }
 }
 

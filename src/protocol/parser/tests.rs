@@ -3,12 +3,21 @@
 use super::*;
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits { control_line: 64, payload: 32, headers: true };
+const LIMITS: Limits = Limits {
+    control_line: 64,
+    payload: 32,
+    headers: true,
+};
 
 /// An operation with its bytes copied out, so that the two parsers' results can be compared.
 #[derive(Debug, PartialEq)]
 enum Owned {
-    Publish { subject: Vec<u8>, tail: Vec<u8>, headers: Vec<u8>, payload: Vec<u8> },
+    Publish {
+        subject: Vec<u8>,
+        tail: Vec<u8>,
+        headers: Vec<u8>,
+        payload: Vec<u8>,
+    },
     Other(String),
     Failed(ParseError),
 }
@@ -64,7 +73,10 @@ fn parse_naively(mut bytes: &[u8]) -> Vec<Owned> {
     while let Some(feed) = bytes.iter().position(|byte| *byte == b'\n') {
         let line = bytes[..feed].strip_suffix(b"\r").unwrap_or(&bytes[..feed]);
         let text = String::from_utf8(line.to_vec()).expect("dialogues are text");
-        let words: Vec<&str> = text.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = text
+            .split([' ', '\t'])
+            .filter(|word| !word.is_empty())
+            .collect();
         bytes = &bytes[feed + 1..];
         let verb = words[0].to_uppercase();
         let with_headers = verb == "HPUB";
@@ -76,7 +88,13 @@ fn parse_naively(mut bytes: &[u8]) -> Vec<Owned> {
                 ("SUB", [_, subject, queue, sid]) => subscribe_text(subject, queue, sid),
                 ("UNSUB", [_, sid, max @ ..]) => {
                     let max = max.first().and_then(|max| max.parse().ok());
-                    format!("{:?}", Op::Unsubscribe { sid: sid.as_bytes(), max })
+                    format!(
+                        "{:?}",
+                        Op::Unsubscribe {
+                            sid: sid.as_bytes(),
+                            max
+                        }
+                    )
                 }
                 other => panic!("not in the strategy: {other:?}"),
             }));
@@ -84,7 +102,11 @@ fn parse_naively(mut bytes: &[u8]) -> Vec<Owned> {
         }
         let numbers = if with_headers { 2 } else { 1 };
         let size: usize = words[words.len() - 1].parse().expect("number");
-        let header: usize = if with_headers { words[words.len() - 2].parse().expect("number") } else { 0 };
+        let header: usize = if with_headers {
+            words[words.len() - 2].parse().expect("number")
+        } else {
+            0
+        };
         let mut arguments = words[2..].to_vec();
         if with_headers && header == 0 {
             // No headers, so a plain message.
@@ -108,16 +130,21 @@ fn parse_naively(mut bytes: &[u8]) -> Vec<Owned> {
 
 fn subscribe_text(subject: &str, queue: &str, sid: &str) -> String {
     let (subject, queue, sid) = (subject.as_bytes(), queue.as_bytes(), sid.as_bytes());
-    format!("{:?}", Op::Subscribe { subject, queue, sid })
+    format!(
+        "{:?}",
+        Op::Subscribe {
+            subject,
+            queue,
+            sid
+        }
+    )
 }
 
 fn dialogue() -> impl Strategy<Value = Vec<u8>> {
     let blank = prop_oneof![8 => Just(" "), 1 => Just("\t"), 1 => Just("  "), 1 => Just(" \t ")];
     let ending = prop_oneof![8 => Just("\r\n"), 1 => Just("\n"), 1 => Just(" \r\n")];
     let word = "[a-z*>.]{1,12}";
-    let verb = |name: &'static str| {
-        prop_oneof![4 => Just(name.to_owned()), 1 => Just(name.to_lowercase())]
-    };
+    let verb = |name: &'static str| prop_oneof![4 => Just(name.to_owned()), 1 => Just(name.to_lowercase())];
     let line = move |verb: BoxedStrategy<String>, words: BoxedStrategy<Vec<String>>| {
         (verb, words, blank.clone(), ending.clone()).prop_map(|(verb, words, blank, ending)| {
             let mut line = vec![verb];
@@ -125,7 +152,12 @@ fn dialogue() -> impl Strategy<Value = Vec<u8>> {
             line.join(blank) + ending
         })
     };
-    let publish = (prop::collection::vec(word, 1..3), "[ -~\r\n]{0,32}", any::<prop::sample::Index>(), any::<bool>())
+    let publish = (
+        prop::collection::vec(word, 1..3),
+        "[ -~\r\n]{0,32}",
+        any::<prop::sample::Index>(),
+        any::<bool>(),
+    )
         .prop_flat_map(move |(words, body, at, with_headers)| {
             let mut words = words;
             if with_headers {
@@ -133,7 +165,8 @@ fn dialogue() -> impl Strategy<Value = Vec<u8>> {
             }
             words.push(body.len().to_string());
             let name = if with_headers { "HPUB" } else { "PUB" };
-            line(verb(name).boxed(), Just(words).boxed()).prop_map(move |line| line + &body + "\r\n")
+            line(verb(name).boxed(), Just(words).boxed())
+                .prop_map(move |line| line + &body + "\r\n")
         });
     let blank = Just(" ");
     let ending = prop_oneof![Just("\r\n"), Just("\n")];
@@ -188,7 +221,19 @@ fn only_error(text: &str) -> ParseError {
 
 #[test]
 fn wrong_beginnings_are_told_before_the_line_ends() {
-    for text in ["X", "PX", "PUBX", "PUB\r\n", "HMSG ", "MSG a 1 1\r\n", "R", "L", "A+", "\r\n", "\0"] {
+    for text in [
+        "X",
+        "PX",
+        "PUBX",
+        "PUB\r\n",
+        "HMSG ",
+        "MSG a 1 1\r\n",
+        "R",
+        "L",
+        "A+",
+        "\r\n",
+        "\0",
+    ] {
         assert_eq!(only_error(text), ParseError::UnknownOperation, "{text:?}");
     }
 }
@@ -196,27 +241,57 @@ fn wrong_beginnings_are_told_before_the_line_ends() {
 #[test]
 fn arguments_are_counted_and_numbers_checked() {
     for text in [
-        "PUB \r\n", "PUB a\r\n", "PUB a b c 1\r\n", "PUB a -1\r\n", "PUB a +1\r\n", "PUB a 1x\r\n",
-        "PUB a 9999999999\r\n", "PUB a 99999999999999999999\r\n", "HPUB a 1\r\n", "HPUB a 2 1\r\n",
-        "HPUB a x 1\r\n", "SUB a\r\n", "SUB a b c d\r\n", "UNSUB \r\n", "UNSUB a b c\r\n",
+        "PUB \r\n",
+        "PUB a\r\n",
+        "PUB a b c 1\r\n",
+        "PUB a -1\r\n",
+        "PUB a +1\r\n",
+        "PUB a 1x\r\n",
+        "PUB a 9999999999\r\n",
+        "PUB a 99999999999999999999\r\n",
+        "HPUB a 1\r\n",
+        "HPUB a 2 1\r\n",
+        "HPUB a x 1\r\n",
+        "SUB a\r\n",
+        "SUB a b c d\r\n",
+        "UNSUB \r\n",
+        "UNSUB a b c\r\n",
     ] {
-        assert!(matches!(only_error(text), ParseError::BadArguments(_)), "{text:?}");
+        assert!(
+            matches!(only_error(text), ParseError::BadArguments(_)),
+            "{text:?}"
+        );
     }
 }
 
 #[test]
 fn every_limit_holds_at_the_limit() {
     let line = |len: usize| format!("SUB {} 1\r\n", "s".repeat(len - 2));
-    assert!(matches!(parse(line(64).as_bytes(), &LIMITS), Ok(Step::Op(..))));
+    assert!(matches!(
+        parse(line(64).as_bytes(), &LIMITS),
+        Ok(Step::Op(..))
+    ));
     assert_eq!(only_error(&line(65)), ParseError::ControlLineTooLong);
-    assert_eq!(only_error(line(66).trim_end()), ParseError::ControlLineTooLong);
+    assert_eq!(
+        only_error(line(66).trim_end()),
+        ParseError::ControlLineTooLong
+    );
     let publish = |len: usize| format!("PUB {} 1\r\nx\r\n", "s".repeat(len - 2));
-    assert!(matches!(parse(publish(64).as_bytes(), &LIMITS), Ok(Step::Op(..))));
+    assert!(matches!(
+        parse(publish(64).as_bytes(), &LIMITS),
+        Ok(Step::Op(..))
+    ));
     assert_eq!(only_error(&publish(65)), ParseError::ControlLineTooLong);
     assert_eq!(parse(b"PUB a 32\r\n", &LIMITS), Ok(Step::More(10 + 32 + 2)));
     assert_eq!(only_error("PUB a 33\r\n"), ParseError::PayloadTooLarge(33));
-    let headerless = Limits { headers: false, ..LIMITS };
-    assert_eq!(parse(b"HPUB a 12 12\r\n", &headerless), Err(ParseError::HeadersNotSupported));
+    let headerless = Limits {
+        headers: false,
+        ..LIMITS
+    };
+    assert_eq!(
+        parse(b"HPUB a 12 12\r\n", &headerless),
+        Err(ParseError::HeadersNotSupported)
+    );
 }
 
 #[test]

@@ -1,0 +1,615 @@
+//! The state machine of one core. *Hot path.* Sans-IO: the runtime drives it, and so does the simulator.
+//!
+//! A turn, in this order (DESIGN §5):
+//! 1. the driver reaps what the kernel has done, without looking at received bytes;
+//! 2. [`Shard::drain_lanes`]: announcements and messages of the other shards;
+//! 3. [`Shard::receive`] for the reaped bytes, unless [`Shard::is_congested`];
+//! 4. [`Shard::run_timers`];
+//! 5. [`Shard::push_parcels`], and then, only while [`Shard::may_send`], each outbox of [`Shard::next_dirty`] once.
+//!
+//! Invariants
+//! - Reap before drain, drain before ingest, parcels before sends: this is what makes a subscription count everywhere
+//!   before the `PONG` behind it is on the wire. A driver that swaps two of these breaks DESIGN §2.1.
+//! - Nothing here awaits, reads a clock or knows what a socket is.
+//! - A slot belongs to its connection until the driver says [`Shard::release`]; what comes late under an old `reuse`
+//!   finds nobody.
+
+mod lame_duck;
+
+use crate::base::clock::Now;
+use crate::base::ids::{ClientNumber, ConnectionId, ShardId, ShardSet};
+use crate::base::log::{Level, Log, Record};
+use crate::base::rng::Rng;
+use crate::base::slab::Slab;
+use crate::config::duration::GoDuration;
+use crate::mesh::{Item, Mesh};
+use crate::router::{Batch, Counters, Outboxes, Router, Sender};
+use crate::session::client::{Client, Turn};
+use crate::session::close::CloseReason;
+use crate::session::settings::Settings;
+use lame_duck::LameDuck;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+
+/// What the shard asks its driver to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send what the outbox still holds, close the socket, and say [`Shard::release`].
+    Close(ConnectionId),
+    /// Take nothing more from the socket; what has arrived already may still be handed in.
+    PauseReading(ConnectionId),
+    ResumeReading(ConnectionId),
+    /// In lame duck mode: the last client has gone.
+    Deserted,
+}
+
+/// One core's part of the broker.
+#[derive(Debug)]
+pub struct Shard {
+    settings: Settings,
+    router: Router,
+    seats: Slab<Seat>,
+    /// How often each slot has been used.
+    reuses: Vec<u32>,
+    timers: BinaryHeap<Reverse<(Now, u32, u32)>>,
+    /// Paused publishers; few, and not for long.
+    paused: Vec<ConnectionId>,
+    effects: Vec<Effect>,
+    log: Log,
+    now: Now,
+    rng: Rng,
+    /// When to look for stuck sends next; `None` while nothing is in flight.
+    stuck_check_at: Option<Now>,
+    lame_duck: Option<LameDuck>,
+    tally: Tally,
+}
+
+/// A slot's tenant.
+#[derive(Debug)]
+enum Seat {
+    Serving(Box<Client>),
+    /// Its session is over; the driver still has the socket.
+    Leaving,
+}
+
+/// What has become of connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub connected: u64,
+    pub slow_consumers_pending: u64,
+    pub slow_consumers_deadline: u64,
+    pub stale: u64,
+    pub pauses: u64,
+}
+
+/// A read-only picture of a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    pub connections: usize,
+    pub subscriptions: usize,
+    pub patterns: usize,
+    pub cached_subjects: usize,
+    pub routed: Counters,
+    pub tally: Tally,
+}
+
+impl Shard {
+    /// A shard on its ends of the lanes. `seed` decides every choice it will make.
+    pub fn new(settings: Settings, mesh: Mesh, seed: u64) -> Shard {
+        let mut rng = Rng::from_seed(seed);
+        Shard {
+            router: Router::new(mesh, settings.outbox, rng.next_u64()),
+            seats: Slab::new(),
+            reuses: Vec::new(),
+            timers: BinaryHeap::new(),
+            paused: Vec::new(),
+            effects: Vec::new(),
+            log: Log::new(settings.debug, settings.trace),
+            now: Now::ZERO,
+            rng,
+            stuck_check_at: None,
+            lame_duck: None,
+            tally: Tally::default(),
+            settings,
+        }
+    }
+
+    pub fn id(&self) -> ShardId {
+        self.router.mesh.shard()
+    }
+
+    /// Sets the time for all that follows, until the next call.
+    pub fn set_now(&mut self, now: Now) {
+        self.now = now;
+        self.router.set_now(now);
+    }
+
+    /// Takes a new connection in and greets it.
+    pub fn connect(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
+        let slot = self.seats.next_key();
+        if self.reuses.len() <= slot as usize {
+            self.reuses.resize(slot as usize + 1, 0);
+        }
+        let id = ConnectionId {
+            slot,
+            reuse: self.reuses[slot as usize],
+        };
+        self.router.outboxes.open(slot);
+        self.tally.connected += 1;
+        let client = Client::start(id, number, address, &mut self.turn());
+        self.timers
+            .push(Reverse((client.deadline(), id.slot, id.reuse)));
+        let seated = self.seats.insert(Seat::Serving(Box::new(client)));
+        assert_eq!(seated, slot, "the slab keeps its word");
+        id
+    }
+
+    /// Takes a connection in only to tell it that there are too many.
+    pub fn turn_away(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
+        let id = self.connect(number, address);
+        if let Some(client) = self.client(id) {
+            let text = client.labelled("maximum connections exceeded");
+            self.log.add(Level::Error, text);
+        }
+        self.close(id, CloseReason::MaximumConnectionsExceeded);
+        id
+    }
+
+    /// Takes in bytes that a connection has sent.
+    pub fn receive(&mut self, id: ConnectionId, bytes: &[u8]) {
+        self.with_client(id, |client, turn| client.receive(bytes, turn));
+        self.settle();
+    }
+
+    /// The connection is gone: the peer has closed it, or the kernel reports an error.
+    pub fn hang_up(&mut self, id: ConnectionId, reason: CloseReason) {
+        self.close(id, reason);
+        self.settle();
+    }
+
+    /// Takes in everything that has come over the lanes.
+    pub fn drain_lanes(&mut self) {
+        for peer in self.router.mesh.peers() {
+            while let Some(parcel) = self.router.mesh.receive(peer) {
+                for item in parcel.items() {
+                    match item {
+                        Item::Message(carried) => self.router.receive(peer, &carried),
+                        Item::Wants {
+                            pattern,
+                            queue,
+                            weight,
+                        } => {
+                            self.router.peer_wants(peer, pattern, queue, weight);
+                        }
+                        Item::Pause(publisher) => self.pause(publisher),
+                        Item::Resume(publisher) => self.resume(publisher),
+                    }
+                }
+                self.router.mesh.recycle(parcel);
+                self.settle();
+            }
+        }
+    }
+
+    /// Does what is due.
+    pub fn run_timers(&mut self) {
+        while let Some(Reverse((at, slot, reuse))) = self.timers.peek().copied() {
+            if at > self.now {
+                break;
+            }
+            self.timers.pop();
+            let id = ConnectionId { slot, reuse };
+            self.with_client(id, Client::on_timer);
+            if let Some(client) = self.client(id) {
+                self.timers.push(Reverse((client.deadline(), slot, reuse)));
+            }
+        }
+        for id in self.paused.clone() {
+            if self
+                .client(id)
+                .is_none_or(|client| client.is_pause_over(self.now))
+            {
+                self.resume(id);
+            }
+        }
+        if self.stuck_check_at.is_some_and(|at| at <= self.now) {
+            self.close_stuck();
+        }
+        self.run_lame_duck();
+        self.settle();
+    }
+
+    /// When [`Shard::run_timers`] has something to do next.
+    pub fn deadline(&self) -> Option<Now> {
+        let timer = self.timers.peek().map(|Reverse((at, ..))| *at);
+        let stuck = self.stuck_check_at;
+        let duck = self.lame_duck.as_ref().map(LameDuck::next_at);
+        // A pause is a matter of milliseconds: look again soon.
+        let pause =
+            (!self.paused.is_empty()).then(|| self.now.after(crate::base::limits::PAUSE_MAX / 2));
+        [timer, stuck, duck, pause].into_iter().flatten().min()
+    }
+
+    /// Puts what is packed on the lanes; gives the shards to wake.
+    pub fn push_parcels(&mut self) -> ShardSet {
+        self.router.mesh.push()
+    }
+
+    /// Whether sends are allowed: not while an announcement waits for room on a lane.
+    pub fn may_send(&self) -> bool {
+        !self.router.mesh.announcements_wait()
+    }
+
+    /// Whether bytes of clients should wait: the lanes are full.
+    pub fn is_congested(&self) -> bool {
+        self.router.mesh.is_congested()
+    }
+
+    /// Whether an open parcel should leave before the turn ends.
+    pub fn has_heavy_parcel(&self) -> bool {
+        self.router.mesh.is_heavy()
+    }
+
+    pub fn has_arrivals(&self) -> bool {
+        self.router.mesh.has_arrivals()
+    }
+
+    /// Whether parcels are packed that [`Shard::push_parcels`] has not taken yet.
+    pub fn has_open_parcels(&self) -> bool {
+        self.router.mesh.has_open_parcels()
+    }
+
+    /// A connection whose outbox should be sent now, at the end of the turn.
+    pub fn next_dirty(&mut self) -> Option<ConnectionId> {
+        let slot = self.router.outboxes.next_dirty()?;
+        Some(self.id_of(slot))
+    }
+
+    /// A connection whose outbox is worth a send in mid-turn.
+    pub fn next_heavy(&mut self) -> Option<ConnectionId> {
+        let slot = self.router.outboxes.next_heavy()?;
+        Some(self.id_of(slot))
+    }
+
+    pub fn has_dirty(&self) -> bool {
+        self.router.outboxes.has_dirty()
+    }
+
+    /// The next batch of a connection, unless one is in flight.
+    pub fn take_batch(&mut self, id: ConnectionId) -> Option<Batch> {
+        if !self.is_current(id) {
+            return None;
+        }
+        self.router.outboxes.take(id.slot)
+    }
+
+    /// The kernel did not take the whole batch at once; from now on its progress is watched.
+    pub fn batch_delayed(&mut self) {
+        let next = self.now.after(self.settings.write_deadline / 8);
+        self.stuck_check_at.get_or_insert(next);
+    }
+
+    /// The kernel has taken that many bytes of the batch in flight.
+    pub fn batch_progressed(&mut self, id: ConnectionId, bytes: usize) {
+        if self.is_current(id) {
+            self.router.outboxes.sent(id.slot, bytes);
+        }
+    }
+
+    /// The batch in flight has been sent, or never will be.
+    pub fn batch_finished(&mut self, id: ConnectionId, batch: Batch) {
+        if self.is_current(id) {
+            self.router.outboxes.finished(id.slot, batch);
+        } else {
+            self.router.outboxes.recycle(batch);
+        }
+    }
+
+    /// Bytes that a connection is still owed.
+    pub fn pending(&self, id: ConnectionId) -> usize {
+        if self.is_current(id) {
+            self.router.outboxes.pending(id.slot)
+        } else {
+            0
+        }
+    }
+
+    /// The driver has closed the socket and holds nothing of the connection any more.
+    pub fn release(&mut self, id: ConnectionId) {
+        assert!(self.is_current(id), "a slot is released once");
+        let seat = self.seats.remove(id.slot);
+        assert!(
+            matches!(seat, Some(Seat::Leaving)),
+            "a session ends before its socket is closed"
+        );
+        self.router.outboxes.close(id.slot);
+        self.reuses[id.slot as usize] = id.reuse.wrapping_add(1);
+        self.settle();
+    }
+
+    /// What the driver has to do, oldest first.
+    pub fn take_effects(&mut self, into: &mut Vec<Effect>) {
+        into.append(&mut self.effects);
+    }
+
+    /// Lines for the log.
+    pub fn take_log(&mut self) -> Vec<Record> {
+        self.log.take()
+    }
+
+    pub fn has_log(&self) -> bool {
+        !self.log.is_empty()
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let serving = |(_, seat): &(u32, &Seat)| matches!(seat, Seat::Serving(_));
+        Snapshot {
+            connections: self.seats.iter().filter(serving).count(),
+            subscriptions: self.router.interest().subscription_count(),
+            patterns: self.router.interest().pattern_count(),
+            cached_subjects: self.router.interest().cached_count(),
+            routed: self.router.counters,
+            tally: self.tally,
+        }
+    }
+
+    /// Tells every client that the server is about to go, and begins to close them after the grace period.
+    pub fn enter_lame_duck(&mut self) {
+        if self.lame_duck.is_some() {
+            return;
+        }
+        self.settings.info.ldm = true;
+        let serving = self.serving();
+        for id in &serving {
+            self.with_client(*id, |client, turn| {
+                if client.wants_updates() {
+                    client.update(turn);
+                }
+                Ok(())
+            });
+        }
+        let clients = u32::try_from(serving.len()).unwrap_or(u32::MAX);
+        let (duration, grace) = (
+            self.settings.lame_duck_duration,
+            self.settings.lame_duck_grace,
+        );
+        self.lame_duck = Some(LameDuck::new(self.now, duration, grace, clients));
+        if clients == 0 {
+            self.effects.push(Effect::Deserted);
+        }
+        self.settle();
+    }
+
+    /// Ends every session.
+    pub fn shut_down(&mut self) {
+        for id in self.serving() {
+            self.close(id, CloseReason::ServerShutdown);
+        }
+        self.settle();
+    }
+
+    fn run_lame_duck(&mut self) {
+        let Some(duck) = &mut self.lame_duck else {
+            return;
+        };
+        let count = duck.due(self.now, &mut self.rng);
+        if count == 0 {
+            return;
+        }
+        let serving = self.serving();
+        for id in serving.iter().take(count as usize) {
+            self.close(*id, CloseReason::ServerShutdown);
+        }
+        if serving.len() <= count as usize {
+            self.effects.push(Effect::Deserted);
+        }
+    }
+
+    /// Closes connections whose batch in flight has not moved for the write deadline.
+    fn close_stuck(&mut self) {
+        let deadline = self.settings.write_deadline;
+        let mut any_in_flight = false;
+        let mut stuck = Vec::new();
+        for (slot, seat) in self.seats.iter() {
+            let Some(since) = self.router.outboxes.stuck_since(slot) else {
+                continue;
+            };
+            any_in_flight = true;
+            if matches!(seat, Seat::Serving(_)) && self.now.since(since) >= deadline {
+                stuck.push(slot);
+            }
+        }
+        self.stuck_check_at = any_in_flight.then(|| self.now.after(deadline / 8));
+        for slot in stuck {
+            let (chunks, bytes) = self.router.outboxes.backlog(slot);
+            let text = format!(
+                "Slow Consumer Detected: WriteDeadline of {} exceeded with {chunks} chunks of {bytes} total bytes.",
+                GoDuration(deadline)
+            );
+            self.tally.slow_consumers_deadline += 1;
+            self.close_slow(slot, &text, CloseReason::SlowConsumerWriteDeadline);
+        }
+    }
+
+    /// Deals with what operations and deliveries have left behind. Called after each of them.
+    #[inline]
+    fn settle(&mut self) {
+        while let Some(id) = self.router.next_spent() {
+            self.end_spent(id);
+        }
+        if self.router.outboxes.has_overflowed() {
+            self.close_overflowed();
+        }
+        while let Some(publisher) = self.router.outboxes.next_pause() {
+            self.pass_on(publisher, Shard::pause, Mesh::pause);
+        }
+        while let Some(publisher) = self.router.outboxes.next_resume() {
+            self.pass_on(publisher, Shard::resume, Mesh::resume);
+        }
+    }
+
+    fn pass_on(
+        &mut self,
+        publisher: Sender,
+        here: fn(&mut Shard, ConnectionId),
+        there: fn(&mut Mesh, ShardId, ConnectionId),
+    ) {
+        if publisher.shard == self.id().0 {
+            here(self, publisher.connection);
+        } else {
+            there(
+                &mut self.router.mesh,
+                ShardId(publisher.shard),
+                publisher.connection,
+            );
+        }
+    }
+
+    fn pause(&mut self, id: ConnectionId) {
+        let now = self.now;
+        if let Some(client) = self.client_mut(id)
+            && client.pause(now)
+        {
+            self.paused.push(id);
+            self.tally.pauses += 1;
+            self.effects.push(Effect::PauseReading(id));
+        }
+    }
+
+    fn resume(&mut self, id: ConnectionId) {
+        let Some(index) = self.paused.iter().position(|other| *other == id) else {
+            return;
+        };
+        self.paused.swap_remove(index);
+        self.with_client(id, Client::resume);
+        if self.client(id).is_some() {
+            self.effects.push(Effect::ResumeReading(id));
+        }
+    }
+
+    fn end_spent(&mut self, id: u32) {
+        let slot = self.router.interest().subscription(id).connection;
+        let Some(Seat::Serving(client)) = self.seats.get_mut(slot) else {
+            unreachable!("subscriptions end with their sessions");
+        };
+        client.end_subscription(id, &mut self.router);
+    }
+
+    fn close_overflowed(&mut self) {
+        for slot in self.router.outboxes.take_overflowed() {
+            let max = self.settings.outbox.pending;
+            let text = format!("Slow Consumer Detected: MaxPending of {max} Exceeded");
+            self.tally.slow_consumers_pending += 1;
+            self.close_slow(slot, &text, CloseReason::SlowConsumerPendingBytes);
+        }
+    }
+
+    fn close_slow(&mut self, slot: u32, text: &str, reason: CloseReason) {
+        let id = self.id_of(slot);
+        if let Some(client) = self.client(id) {
+            let text = client.labelled(text);
+            self.log.add(Level::Info, text);
+        }
+        self.close(id, reason);
+    }
+
+    /// Ends a session; its socket follows once the outbox is empty.
+    fn close(&mut self, id: ConnectionId, reason: CloseReason) {
+        if self.client(id).is_none() {
+            return;
+        }
+        let Some(Seat::Serving(mut client)) = self
+            .seats
+            .get_mut(id.slot)
+            .map(|seat| std::mem::replace(seat, Seat::Leaving))
+        else {
+            unreachable!("the client was just there");
+        };
+        if let Some(farewell) = reason.farewell() {
+            self.router
+                .outboxes
+                .write(id.slot, |into| farewell.write(into));
+        }
+        if reason == CloseReason::StaleConnection {
+            self.tally.stale += 1;
+        }
+        client.end(reason, &mut self.turn());
+        if reason.is_beyond_sending() {
+            self.router.outboxes.discard(id.slot);
+        } else {
+            self.router.outboxes.seal(id.slot);
+        }
+        self.paused.retain(|other| *other != id);
+        self.effects.push(Effect::Close(id));
+    }
+
+    fn with_client(
+        &mut self,
+        id: ConnectionId,
+        act: impl FnOnce(&mut Client, &mut Turn<'_>) -> Result<(), CloseReason>,
+    ) {
+        if self.reuses.get(id.slot as usize) != Some(&id.reuse) {
+            return;
+        }
+        let Some(Seat::Serving(client)) = self.seats.get_mut(id.slot) else {
+            return;
+        };
+        let mut turn = Turn {
+            router: &mut self.router,
+            settings: &self.settings,
+            log: &mut self.log,
+            now: self.now,
+        };
+        if let Err(reason) = act(client, &mut turn) {
+            self.close(id, reason);
+        }
+    }
+
+    fn turn(&mut self) -> Turn<'_> {
+        Turn {
+            router: &mut self.router,
+            settings: &self.settings,
+            log: &mut self.log,
+            now: self.now,
+        }
+    }
+
+    fn client(&self, id: ConnectionId) -> Option<&Client> {
+        match self.seats.get(id.slot) {
+            Some(Seat::Serving(client)) if client.id() == id => Some(client),
+            _ => None,
+        }
+    }
+
+    fn client_mut(&mut self, id: ConnectionId) -> Option<&mut Client> {
+        match self.seats.get_mut(id.slot) {
+            Some(Seat::Serving(client)) if client.id() == id => Some(client),
+            _ => None,
+        }
+    }
+
+    fn serving(&self) -> Vec<ConnectionId> {
+        let serving = self.seats.iter().filter_map(|(_, seat)| match seat {
+            Seat::Serving(client) => Some(client.id()),
+            Seat::Leaving => None,
+        });
+        serving.collect()
+    }
+
+    fn id_of(&self, slot: u32) -> ConnectionId {
+        ConnectionId {
+            slot,
+            reuse: self.reuses[slot as usize],
+        }
+    }
+
+    fn is_current(&self, id: ConnectionId) -> bool {
+        self.reuses.get(id.slot as usize) == Some(&id.reuse) && self.seats.get(id.slot).is_some()
+    }
+
+    /// The outboxes, for whoever looks at the shard from outside.
+    pub fn outboxes(&self) -> &Outboxes {
+        &self.router.outboxes
+    }
+}
