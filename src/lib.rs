@@ -7,6 +7,8 @@ pub mod interest;
 pub mod mesh;
 pub mod protocol;
 pub mod router;
+pub mod runtime;
 pub mod session;
 pub mod shard;
 pub mod subject;
+pub mod supervisor;

@@ -2,6 +2,7 @@
 //!
 //! Where the two should be the same, the same words are given to the real `nats-server` if there is one on the path.
 //! Signals go to processes by pid, or by a name that only this test uses: never to somebody else's server.
+#![allow(clippy::disallowed_methods, reason = "tests wait and read the clock")]
 
 use std::ffi::OsStr;
 use std::fs;

@@ -184,7 +184,7 @@ proptest! {
                         let change;
                         (id, change) =
                             interest.subscribe(7, pattern(&text), queue.as_bytes(), sid.as_bytes());
-                        let announced = queue.is_empty().then_some(count == 1).unwrap_or(true);
+                        let announced = !queue.is_empty() || count == 1;
                         prop_assert_eq!(change.map(|wants| wants.weight), announced.then_some(count));
                     } else {
                         let weight = if queue.is_empty() { 1 } else { count };

@@ -1,0 +1,161 @@
+//! New connections, and which shard gets them: the one with the fewest. *Once per connection; runs on shard 0.*
+
+use super::doorbell::Doorbells;
+use super::ring::Ring;
+use super::thread::Directive;
+use crate::base::clock::Now;
+use crate::base::ids::{ClientNumber, ShardId};
+use crate::base::log::{Level, Record};
+use rustix::io::Errno;
+use rustix::net::{acceptfrom, getpeername, sockopt};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// How long to stop accepting after an error; doubles up to the maximum (nats-server: 10 ms to 1 s).
+const BACK_OFF: Duration = Duration::from_millis(10);
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+
+/// A connection for one of the shards.
+#[derive(Debug)]
+pub struct Arrival {
+    pub socket: OwnedFd,
+    pub number: ClientNumber,
+    pub address: SocketAddr,
+    /// Whether there is room for it; if not, it is told so and closed.
+    pub is_welcome: bool,
+}
+
+/// Accepts on the listening socket and hands out what comes.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    listener: Option<OwnedFd>,
+    bells: Doorbells,
+    connections_max: u64,
+    /// Connections handed to each shard so far.
+    handed: Vec<u64>,
+    next_number: u64,
+    back_off: Duration,
+    retry_at: Option<Now>,
+    /// A descriptor kept for when there is no other: it is given up to accept a connection and close it, which tells
+    /// the peer more than silence.
+    reserve: Option<OwnedFd>,
+}
+
+const LISTENER: u32 = 0;
+
+impl Acceptor {
+    pub(super) fn new(listener: OwnedFd, bells: Doorbells, connections_max: u32) -> Acceptor {
+        Acceptor {
+            listener: Some(listener),
+            handed: vec![0; bells.shards()],
+            bells,
+            connections_max: u64::from(connections_max),
+            next_number: 0,
+            back_off: BACK_OFF,
+            retry_at: None,
+            reserve: open_reserve(),
+        }
+    }
+
+    pub(super) fn arm(&mut self, ring: &mut Ring) {
+        self.retry_at = None;
+        if let Some(listener) = &self.listener {
+            ring.accept(listener.as_fd(), LISTENER);
+        }
+    }
+
+    /// Closes the listening socket: lame duck mode, or the end.
+    pub(super) fn stop(&mut self, ring: &mut Ring) {
+        if self.listener.take().is_some() {
+            ring.cancel_accept(LISTENER);
+        }
+        self.retry_at = None;
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Now> {
+        self.retry_at
+    }
+
+    /// Takes in what the ring has accepted. Gives the arrival if it is for shard 0 itself.
+    pub(super) fn accepted(
+        &mut self,
+        result: Result<OwnedFd, Errno>,
+        is_last: bool,
+        now: Now,
+        ring: &mut Ring,
+        log: &mut Vec<Record>,
+    ) -> Option<Arrival> {
+        let arrival = match result {
+            Ok(socket) => {
+                self.back_off = BACK_OFF;
+                self.place(socket, log)
+            }
+            Err(Errno::CANCELED) => return None,
+            // The peer was gone before it was accepted.
+            Err(Errno::CONNABORTED | Errno::PROTO | Errno::AGAIN) => None,
+            Err(error) => {
+                self.turn_away_unseen(error, now, log);
+                return None;
+            }
+        };
+        if is_last {
+            self.arm(ring);
+        }
+        arrival
+    }
+
+    fn place(&mut self, socket: OwnedFd, log: &mut Vec<Record>) -> Option<Arrival> {
+        let address = getpeername(&socket).ok().flatten()?.try_into().ok()?;
+        // Batching is ours to do; Nagle would only add to it.
+        let _ = sockopt::set_tcp_nodelay(&socket, true);
+        let actives = self.handed.iter().zip(0u8..).map(|(handed, shard)| {
+            let shard = ShardId(shard);
+            (handed.saturating_sub(self.bells.departed(shard)), shard)
+        });
+        let total: u64 = actives.clone().map(|(active, _)| active).sum();
+        let (_, shard) = actives.min()?;
+        self.next_number += 1;
+        let number = ClientNumber(self.next_number);
+        let is_welcome = total < self.connections_max;
+        self.handed[shard.index()] += 1;
+        let arrival = Arrival {
+            socket,
+            number,
+            address,
+            is_welcome,
+        };
+        if shard == ShardId(0) {
+            return Some(arrival);
+        }
+        if self.bells.tell(shard, Directive::Adopt(arrival)).is_some() {
+            self.handed[shard.index()] -= 1;
+            let text = format!("Shard {shard} takes no connections; {address} was closed");
+            log.push(Record::new(Level::Error, text));
+        }
+        None
+    }
+
+    /// The process is out of descriptors, most likely. Closes one waiting connection with the descriptor kept for that,
+    /// and tries again a little later.
+    fn turn_away_unseen(&mut self, error: Errno, now: Now, log: &mut Vec<Record>) {
+        let text = format!(
+            "Temporary Client Accept Error ({}), sleeping {}ms",
+            std::io::Error::from(error),
+            self.back_off.as_millis()
+        );
+        log.push(Record::new(Level::Error, text));
+        if matches!(error, Errno::MFILE | Errno::NFILE) && self.reserve.take().is_some() {
+            if let Some(listener) = &self.listener {
+                drop(acceptfrom(listener));
+            }
+            self.reserve = open_reserve();
+        }
+        self.retry_at = Some(now.after(self.back_off));
+        self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
+    }
+}
+
+fn open_reserve() -> Option<OwnedFd> {
+    rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).ok()
+}

@@ -1,0 +1,65 @@
+//! Listening sockets. *Start-up.*
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, getsockname, ipproto, listen, socket_with,
+    sockopt,
+};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+
+/// Connections that may wait to be accepted; the kernel caps it at `somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// Binds to `host` and `port` (0 is a free one) and listens; gives the address it got.
+///
+/// Like nats-server's, the wildcard address takes IPv6 and IPv4 on one socket where the machine has IPv6.
+///
+/// # Errors
+/// When the host name does not resolve, or the address cannot be had: in use, not ours, not allowed.
+pub fn open(host: &str, port: u16) -> io::Result<(OwnedFd, SocketAddr)> {
+    let wants_all = matches!(host, "0.0.0.0" | "::" | "[::]" | "");
+    if wants_all {
+        let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        match open_address(everywhere, true) {
+            Err(error) if error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {}
+            opened => return opened,
+        }
+    }
+    let host = if wants_all {
+        "0.0.0.0"
+    } else {
+        host.trim_matches(['[', ']'])
+    };
+    let address = match host.parse::<IpAddr>() {
+        Ok(ip) => SocketAddr::new(ip, port),
+        Err(_) => (host, port).to_socket_addrs()?.next().ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("lookup {host}: no such host"),
+            )
+        })?,
+    };
+    open_address(address, false)
+}
+
+fn open_address(address: SocketAddr, dual: bool) -> io::Result<(OwnedFd, SocketAddr)> {
+    let family = if address.is_ipv6() {
+        AddressFamily::INET6
+    } else {
+        AddressFamily::INET
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, !dual)?;
+    }
+    // A restarted broker takes its port back at once, whatever lingers of the old connections.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    let got = SocketAddr::try_from(getsockname(&socket)?)?;
+    Ok((socket, got))
+}

@@ -1,0 +1,27 @@
+//! The world outside: threads, io_uring, sockets, clocks, log files. The only room with `unsafe`, glommio and clocks.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`probe`] | can this machine run the broker, and if not, what to do |
+//! | [`thread`] | one pinned thread and glommio executor per shard |
+//! | `pump` | the turn: reap, drain, ingest, timers, flush, park |
+//! | `ring` | the shard's own io_uring for sockets |
+//! | `buffers` | receive buffers lent to the kernel |
+//! | `socket` | one connection's socket: what is in flight, what it waits for |
+//! | `acceptor` | new connections, and which shard gets them |
+//! | [`doorbell`] | waking a shard that sleeps |
+//! | [`listener`] | listening sockets |
+//! | [`logger`] | the log thread |
+//! | `clock` | the one place that reads the time |
+
+mod acceptor;
+mod buffers;
+mod clock;
+pub mod doorbell;
+pub mod listener;
+pub mod logger;
+pub mod probe;
+mod pump;
+mod ring;
+mod socket;
+pub mod thread;

@@ -1,0 +1,632 @@
+//! The turn, as one glommio task per shard: it moves bytes between the ring and the shard. *Hot path.*
+//!
+//! The order of a turn is the shard's (`crate::shard`); what belongs to this file is when to sleep. An idle shard looks
+//! around for a moment, if that has paid off the last time, and then parks its executor on the shard's eventfd. That
+//! way glommio's own timers and files go on working, and completions, other shards and directives all wake it.
+//!
+//! Invariants
+//! - A received buffer is given back to the kernel as soon as the session has seen it; while the shard is congested
+//!   received bytes stay where they are, the kernel runs out of buffers, and TCP slows the publishers.
+//! - A socket is closed only when nothing of it is queued or in flight.
+#![allow(unsafe_code)]
+
+use super::acceptor::{Acceptor, Arrival};
+use super::buffers::Lent;
+use super::clock::Clock;
+use super::doorbell::Doorbells;
+use super::logger::Logger;
+use super::ring::{Event, Ring};
+use super::socket::{InFlight, Socket};
+use super::thread::{Directive, Report};
+use crate::base::clock::Now;
+use crate::base::ids::{ConnectionId, ShardId};
+use crate::base::log::{Level, Record};
+use crate::router::Batch;
+use crate::session::close::CloseReason;
+use crate::shard::{Effect, Shard};
+use futures_lite::future::or;
+use glommio::io::BufferedFile;
+use glommio::timer::Timer;
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{FromRawFd, IntoRawFd};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
+/// Up to this size a batch is sent through the ring, together with those of the same turn: one system call for all of
+/// them. Larger ones are sent at once, while they are in the cache.
+const RING_SEND_MAX: usize = 8 * 1024;
+/// How long a closed connection may take to swallow what it is still owed.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Drives one shard.
+#[derive(Debug)]
+pub(super) struct Pump {
+    shard: Shard,
+    ring: Ring,
+    bells: Doorbells,
+    directives: Receiver<Directive>,
+    reports: Sender<Report>,
+    logger: Logger,
+    clock: Clock,
+    spin: Duration,
+    acceptor: Option<Acceptor>,
+    sockets: Vec<Option<Socket>>,
+    events: Vec<Event>,
+    inbox: VecDeque<Inbound>,
+    effects: Vec<Effect>,
+    /// Receives that ended for want of a buffer, or to be armed anew.
+    rearm: Vec<ConnectionId>,
+    /// Connections whose session is over and whose socket is still open.
+    closing: Vec<ConnectionId>,
+    log: Vec<Record>,
+    /// Whether a little spinning would have spared the last sleep.
+    spin_pays: bool,
+    is_stopping: bool,
+}
+
+/// What a socket has brought, in order.
+#[derive(Debug)]
+enum Inbound {
+    Bytes(ConnectionId, Lent),
+    End(ConnectionId, CloseReason),
+}
+
+/// What a pump is made of, beside the shard.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) bells: Doorbells,
+    pub(super) directives: Receiver<Directive>,
+    pub(super) reports: Sender<Report>,
+    pub(super) logger: Logger,
+    pub(super) clock: Clock,
+    pub(super) spin: Duration,
+    pub(super) acceptor: Option<Acceptor>,
+}
+
+impl Pump {
+    /// # Errors
+    /// When the ring cannot be set up.
+    pub(super) fn new(shard: Shard, parts: Parts) -> io::Result<Pump> {
+        let Parts {
+            bells,
+            directives,
+            reports,
+            logger,
+            clock,
+            spin,
+            acceptor,
+        } = parts;
+        let ring = Ring::new(bells.eventfd(shard.id()))?;
+        Ok(Pump {
+            shard,
+            ring,
+            bells,
+            directives,
+            reports,
+            logger,
+            clock,
+            spin,
+            acceptor,
+            sockets: Vec::new(),
+            events: Vec::new(),
+            inbox: VecDeque::new(),
+            effects: Vec::new(),
+            rearm: Vec::new(),
+            closing: Vec::new(),
+            log: Vec::new(),
+            spin_pays: true,
+            is_stopping: false,
+        })
+    }
+
+    /// Turns until the shard has shut down.
+    ///
+    /// # Errors
+    /// When the ring fails.
+    pub(super) async fn run(mut self) -> io::Result<()> {
+        let eventfd = rustix::io::dup(self.bells.eventfd(self.id()))?;
+        // SAFETY: the descriptor was just made and belongs to nobody else; the file closes it.
+        let bell = unsafe { BufferedFile::from_raw_fd(eventfd.into_raw_fd()) };
+        if let Some(acceptor) = &mut self.acceptor {
+            acceptor.arm(&mut self.ring);
+        }
+        self.report(Report::Ready);
+        while !(self.is_stopping && self.sockets.iter().all(Option::is_none)) {
+            if self.turn()? {
+                glommio::yield_if_needed().await;
+            } else if !self.spin() {
+                self.park(&bell).await?;
+            }
+        }
+        self.report(Report::Stopped);
+        Ok(())
+    }
+
+    fn id(&self) -> ShardId {
+        self.shard.id()
+    }
+
+    fn report(&self, what: fn(ShardId) -> Report) {
+        // Nobody listens any more when the process is about to exit.
+        let _ = self.reports.send(what(self.id()));
+    }
+
+    /// One turn; says whether anything happened.
+    fn turn(&mut self) -> io::Result<bool> {
+        let now = self.clock.now();
+        self.shard.set_now(now);
+        self.ring.submit_and_reap(&mut self.events)?;
+        let mut busy = !self.events.is_empty() || self.shard.has_arrivals();
+        self.sort_events(now);
+        self.shard.drain_lanes();
+        busy |= self.follow_directives();
+        busy |= self.ingest();
+        if self
+            .shard
+            .deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.shard.run_timers();
+        }
+        self.retry_accept(now);
+        self.flush();
+        self.perform_effects(now);
+        if self.shard.has_dirty() || self.shard.has_open_parcels() {
+            self.flush();
+        }
+        self.rearm_receives();
+        self.close_sockets(now);
+        self.write_log();
+        Ok(busy)
+    }
+
+    /// Handles what has completed, except received bytes: those wait until the lanes are drained.
+    fn sort_events(&mut self, now: Now) {
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            match event {
+                Event::Received { id, bytes, is_last } => {
+                    self.inbox.push_back(Inbound::Bytes(id, bytes));
+                    if is_last {
+                        self.receive_ended(id);
+                    }
+                }
+                Event::ReceiveEnded { id, error: None } => {
+                    self.inbox
+                        .push_back(Inbound::End(id, CloseReason::ClientClosed));
+                }
+                Event::ReceiveEnded {
+                    id,
+                    error: Some(Errno::NOBUFS | Errno::CANCELED),
+                } => {
+                    self.receive_ended(id);
+                }
+                Event::ReceiveEnded {
+                    id,
+                    error: Some(Errno::CONNRESET),
+                } => {
+                    self.inbox
+                        .push_back(Inbound::End(id, CloseReason::ClientClosed));
+                }
+                Event::ReceiveEnded { id, error: Some(_) } => {
+                    self.inbox
+                        .push_back(Inbound::End(id, CloseReason::ReadError));
+                }
+                Event::Sent { id, result } => self.sent(id, result),
+                Event::Writable { id } => self.send_rest(id),
+                Event::Accepted { result, is_last } => {
+                    let Some(acceptor) = &mut self.acceptor else {
+                        continue;
+                    };
+                    let (ring, log) = (&mut self.ring, &mut self.log);
+                    if let Some(arrival) = acceptor.accepted(result, is_last, now, ring, log) {
+                        self.adopt(arrival);
+                    }
+                }
+            }
+        }
+        self.events = events;
+    }
+
+    fn receive_ended(&mut self, id: ConnectionId) {
+        if let Some(socket) = self.socket(id) {
+            socket.is_receiving = false;
+            self.rearm.push(id);
+        }
+    }
+
+    /// Hands received bytes to their sessions, in order. Stops when the lanes are full.
+    fn ingest(&mut self) -> bool {
+        let mut busy = false;
+        while !self.shard.is_congested() {
+            let Some(inbound) = self.inbox.pop_front() else {
+                break;
+            };
+            busy = true;
+            match inbound {
+                Inbound::Bytes(id, lent) => {
+                    if self.socket(id).is_some_and(|socket| !socket.has_ended) {
+                        self.shard.receive(id, self.ring.bytes(&lent));
+                    }
+                    self.ring.give_back(lent);
+                    self.flush_heavy();
+                }
+                Inbound::End(id, reason) => {
+                    if let Some(socket) = self.socket(id) {
+                        socket.has_ended = true;
+                        self.shard.hang_up(id, reason);
+                    }
+                }
+            }
+        }
+        busy
+    }
+
+    fn follow_directives(&mut self) -> bool {
+        if !self.bells.has_mail(self.id()) {
+            return false;
+        }
+        self.bells.clear_mail(self.id());
+        while let Ok(directive) = self.directives.try_recv() {
+            match directive {
+                Directive::Adopt(arrival) => self.adopt(arrival),
+                Directive::StopAccepting => {
+                    if let Some(acceptor) = &mut self.acceptor {
+                        acceptor.stop(&mut self.ring);
+                    }
+                }
+                Directive::LameDuck => self.shard.enter_lame_duck(),
+                Directive::ShutDown => {
+                    self.is_stopping = true;
+                    self.shard.shut_down();
+                }
+            }
+        }
+        true
+    }
+
+    fn adopt(&mut self, arrival: Arrival) {
+        if self.is_stopping {
+            self.bells.count_departure(self.id());
+            return;
+        }
+        let Arrival {
+            socket,
+            number,
+            address,
+            is_welcome,
+        } = arrival;
+        let id = if is_welcome {
+            self.shard.connect(number, address)
+        } else {
+            self.shard.turn_away(number, address)
+        };
+        let index = id.slot as usize;
+        if self.sockets.len() <= index {
+            self.sockets.resize_with(index + 1, || None);
+        }
+        let socket = self.sockets[index].insert(Socket::new(socket, id));
+        if is_welcome {
+            socket.is_receiving = true;
+            self.ring.receive(socket.fd(), id);
+        }
+    }
+
+    fn retry_accept(&mut self, now: Now) {
+        if let Some(acceptor) = &mut self.acceptor
+            && acceptor.retry_at().is_some_and(|at| at <= now)
+        {
+            acceptor.arm(&mut self.ring);
+        }
+    }
+
+    /// Sends in mid-turn what is worth it, while it is in the cache.
+    #[inline]
+    fn flush_heavy(&mut self) {
+        if self.shard.has_heavy_parcel() {
+            let woken = self.shard.push_parcels();
+            self.bells.wake(woken);
+        }
+        while let Some(id) = self.shard.next_heavy() {
+            // Announcements first, always: what this send says may rest on them.
+            let woken = self.shard.push_parcels();
+            self.bells.wake(woken);
+            if !self.shard.may_send() {
+                break;
+            }
+            self.send(id, false);
+        }
+    }
+
+    /// Parcels first, then sends: an answer must not be ahead of what it is based on.
+    fn flush(&mut self) {
+        let woken = self.shard.push_parcels();
+        self.bells.wake(woken);
+        if !self.shard.may_send() {
+            return;
+        }
+        while let Some(id) = self.shard.next_dirty() {
+            self.send(id, true);
+        }
+    }
+
+    fn send(&mut self, id: ConnectionId, may_defer: bool) {
+        let Some(batch) = self.shard.take_batch(id) else {
+            return;
+        };
+        let Some(socket) = self
+            .sockets
+            .get_mut(id.slot as usize)
+            .and_then(Option::as_mut)
+        else {
+            unreachable!("an open outbox has a socket");
+        };
+        assert!(
+            socket.in_flight.is_none(),
+            "at most one batch of a connection is in flight"
+        );
+        let deferred = batch
+            .as_one_slice()
+            .filter(|bytes| may_defer && bytes.len() <= RING_SEND_MAX);
+        match deferred {
+            Some(bytes) => {
+                // SAFETY: the batch is owned by `in_flight` until the send has completed, and its heap memory stays
+                // where it is when the batch moves.
+                unsafe { self.ring.send(socket.fd(), id, bytes) };
+                socket.in_flight = Some(InFlight {
+                    batch,
+                    sent: 0,
+                    in_kernel: true,
+                });
+                self.shard.batch_delayed();
+            }
+            None => self.send_now(id, batch, 0),
+        }
+    }
+
+    /// Sends what the socket takes; waits for room for the rest.
+    fn send_now(&mut self, id: ConnectionId, batch: Batch, skip: usize) {
+        let Some(socket) = self
+            .sockets
+            .get_mut(id.slot as usize)
+            .and_then(Option::as_mut)
+        else {
+            unreachable!("who sends has a socket");
+        };
+        let Ok(sent) = socket.send_now(&batch, skip) else {
+            self.shard.batch_finished(id, batch);
+            self.shard.hang_up(id, CloseReason::WriteError);
+            return;
+        };
+        if sent > 0 {
+            self.shard.batch_progressed(id, sent);
+        }
+        let sent = skip + sent;
+        if sent == batch.len() {
+            self.shard.batch_finished(id, batch);
+            return;
+        }
+        socket.in_flight = Some(InFlight {
+            batch,
+            sent,
+            in_kernel: false,
+        });
+        self.ring.watch_writable(socket.fd(), id);
+        self.shard.batch_delayed();
+    }
+
+    fn send_rest(&mut self, id: ConnectionId) {
+        let waiting = |in_flight: &mut InFlight| !in_flight.in_kernel;
+        let in_flight = self
+            .socket(id)
+            .and_then(|socket| socket.in_flight.take_if(waiting));
+        if let Some(InFlight { batch, sent, .. }) = in_flight {
+            self.send_now(id, batch, sent);
+        }
+    }
+
+    /// A send through the ring has completed.
+    fn sent(&mut self, id: ConnectionId, result: Result<usize, Errno>) {
+        let Some(in_flight) = self.socket(id).and_then(|socket| socket.in_flight.take()) else {
+            unreachable!("a socket outlives its sends");
+        };
+        let InFlight { batch, sent, .. } = in_flight;
+        match result {
+            Ok(taken) => {
+                self.shard.batch_progressed(id, taken);
+                let sent = sent + taken;
+                if sent == batch.len() {
+                    self.shard.batch_finished(id, batch);
+                } else {
+                    self.send_now(id, batch, sent);
+                }
+            }
+            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => self.send_now(id, batch, sent),
+            Err(_) => {
+                self.shard.batch_finished(id, batch);
+                self.shard.hang_up(id, CloseReason::WriteError);
+            }
+        }
+    }
+
+    fn perform_effects(&mut self, now: Now) {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.shard.take_effects(&mut effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Close(id) => {
+                    if let Some(socket) = self.socket(id) {
+                        socket.lingers_until = Some(now.after(LINGER));
+                        self.closing.push(id);
+                    }
+                }
+                Effect::PauseReading(id) => {
+                    let Some(socket) = self
+                        .sockets
+                        .get_mut(id.slot as usize)
+                        .and_then(Option::as_mut)
+                    else {
+                        continue;
+                    };
+                    socket.wants_bytes = false;
+                    if socket.is_receiving {
+                        self.ring.cancel_receive(id);
+                    }
+                }
+                Effect::ResumeReading(id) => {
+                    if let Some(socket) = self.socket(id) {
+                        socket.wants_bytes = true;
+                        self.rearm.push(id);
+                    }
+                }
+                Effect::Deserted => self.report(Report::Deserted),
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn rearm_receives(&mut self) {
+        if self.shard.is_congested() {
+            return;
+        }
+        for id in std::mem::take(&mut self.rearm) {
+            let Some(socket) = self
+                .sockets
+                .get_mut(id.slot as usize)
+                .and_then(Option::as_mut)
+            else {
+                continue;
+            };
+            let is_open = !socket.has_ended && socket.lingers_until.is_none();
+            if socket.id == id && is_open && socket.wants_bytes && !socket.is_receiving {
+                socket.is_receiving = true;
+                self.ring.receive(socket.fd(), id);
+            }
+        }
+    }
+
+    /// Closes sockets whose session is over once they have nothing left to send, or have had their time.
+    fn close_sockets(&mut self, now: Now) {
+        let mut index = 0;
+        while let Some(id) = self.closing.get(index).copied() {
+            let owed = self.shard.pending(id);
+            let Some(socket) = self.socket(id) else {
+                unreachable!("a socket stays until it is closed here");
+            };
+            let is_late = socket.lingers_until.is_some_and(|until| until <= now);
+            let in_kernel = socket
+                .in_flight
+                .as_ref()
+                .is_some_and(|batch| batch.in_kernel);
+            if owed > 0 && !is_late && !socket.has_ended {
+                index += 1;
+            } else if in_kernel {
+                // The kernel still reads the batch. Without a connection it will soon let go of it.
+                socket.shut_down();
+                index += 1;
+            } else {
+                socket.shut_down();
+                self.sockets[id.slot as usize] = None;
+                self.shard.release(id);
+                self.bells.count_departure(self.id());
+                self.closing.swap_remove(index);
+            }
+        }
+    }
+
+    fn write_log(&mut self) {
+        for record in self.log.drain(..) {
+            self.logger.log(record);
+        }
+        if self.shard.has_log() {
+            for record in self.shard.take_log() {
+                self.logger.log(record);
+            }
+        }
+    }
+
+    fn socket(&mut self, id: ConnectionId) -> Option<&mut Socket> {
+        let socket = self.sockets.get_mut(id.slot as usize)?.as_mut()?;
+        (socket.id == id).then_some(socket)
+    }
+
+    #[inline]
+    fn has_work(&mut self) -> bool {
+        self.ring.has_work() || self.shard.has_arrivals() || self.bells.has_mail(self.shard.id())
+    }
+
+    /// Looks around for a moment before going to sleep; says whether something came.
+    fn spin(&mut self) -> bool {
+        if self.spin.is_zero() || !self.spin_pays {
+            return false;
+        }
+        let (clock, budget) = (self.clock, self.spin);
+        self.spin_pays = clock.spin(budget, || self.has_work());
+        self.spin_pays
+    }
+
+    /// Sleeps until there is something to do.
+    async fn park(&mut self, bell: &BufferedFile) -> io::Result<()> {
+        let slept_at = self.clock.now();
+        self.bells.fall_asleep(self.id());
+        self.ring.listen_to_bell(true);
+        if !self.has_work() {
+            let wait = async {
+                let read = bell.read_at(0, 8).await;
+                read.map(drop)
+                    .map_err(|error| io::Error::other(error.to_string()))
+            };
+            match self.wake_at() {
+                None => wait.await?,
+                Some(at) => {
+                    let timer = async {
+                        Timer::new(at.since(slept_at)).await;
+                        Ok(())
+                    };
+                    or(wait, timer).await?;
+                }
+            }
+        }
+        self.ring.listen_to_bell(false);
+        self.bells.wake_up(self.id());
+        self.spin_pays = self.clock.now().since(slept_at) < self.spin;
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Option<Now> {
+        let lingering = self
+            .closing
+            .first()
+            .map(|_| self.clock.now().after(LINGER / 10));
+        let retry = self.acceptor.as_ref().and_then(Acceptor::retry_at);
+        // A full lane rings no bell when it empties.
+        let congested = self
+            .shard
+            .is_congested()
+            .then(|| self.clock.now().after(CONGESTION_POLL));
+        [self.shard.deadline(), retry, lingering, congested]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+/// How often a shard that waits for room on a lane looks again.
+const CONGESTION_POLL: Duration = Duration::from_micros(100);
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        for socket in self.sockets.drain(..).flatten() {
+            if let Some(in_flight) = socket.in_flight.filter(|batch| batch.in_kernel) {
+                // The kernel may read it until the process ends.
+                std::mem::forget(in_flight.batch);
+            }
+        }
+        if std::thread::panicking() {
+            self.logger
+                .log(Record::new(Level::Fatal, "A shard has panicked"));
+        }
+    }
+}

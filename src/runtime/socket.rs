@@ -1,0 +1,86 @@
+//! One connection's socket as the pump sees it: bytes, not meaning.
+
+use crate::base::clock::Now;
+use crate::base::ids::ConnectionId;
+use crate::router::Batch;
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Slices that one send names at most (`UIO_MAXIOV`).
+const SLICES_MAX: usize = 1024;
+
+/// A connected socket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    fd: OwnedFd,
+    pub(super) id: ConnectionId,
+    /// A multishot receive is armed.
+    pub(super) is_receiving: bool,
+    /// Bytes are welcome; not while the publisher is paused.
+    pub(super) wants_bytes: bool,
+    /// The peer has closed its side, or the session is over.
+    pub(super) has_ended: bool,
+    pub(super) in_flight: Option<InFlight>,
+    /// The session is over: until when what is left may still be sent.
+    pub(super) lingers_until: Option<Now>,
+}
+
+/// A batch that the kernel has not taken whole yet.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) batch: Batch,
+    pub(super) sent: usize,
+    /// The ring holds a pointer into the batch; it must not be touched before the send completes.
+    pub(super) in_kernel: bool,
+}
+
+impl Socket {
+    pub(super) fn new(fd: OwnedFd, id: ConnectionId) -> Socket {
+        Socket {
+            fd,
+            id,
+            is_receiving: false,
+            wants_bytes: true,
+            has_ended: false,
+            in_flight: None,
+            lingers_until: None,
+        }
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Sends what the socket takes right now of the batch, from `skip` on. Gives how much that was.
+    pub(super) fn send_now(&self, batch: &Batch, skip: usize) -> Result<usize, Errno> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let sent = match batch.as_one_slice() {
+            Some(bytes) => rustix::net::send(&self.fd, &bytes[skip..], flags),
+            None => {
+                let slices: Vec<IoSlice<'_>> = batch
+                    .slices(skip)
+                    .take(SLICES_MAX)
+                    .map(IoSlice::new)
+                    .collect();
+                sendmsg(
+                    &self.fd,
+                    &slices,
+                    &mut SendAncillaryBuffer::default(),
+                    flags,
+                )
+            }
+        };
+        match sent {
+            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Ok(0),
+            other => other,
+        }
+    }
+
+    /// Says goodbye to the peer; a receive that is armed ends.
+    pub(super) fn shut_down(&self) {
+        // It may be gone already, which is just as well.
+        let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
+    }
+}

@@ -1,0 +1,137 @@
+//! One pinned thread and glommio executor per shard. *Start-up.*
+
+use super::acceptor::Acceptor;
+use super::clock::Clock;
+use super::doorbell::Doorbells;
+use super::logger::Logger;
+use super::pump::{Parts, Pump};
+use crate::base::ids::ShardId;
+use crate::shard::Shard;
+use core_affinity::CoreId;
+use glommio::{LocalExecutorBuilder, Placement};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use super::acceptor::Arrival;
+
+/// How often glommio looks at its own rings while the pump is busy: its timers and files wait that long at most.
+const PREEMPT_EVERY: Duration = Duration::from_micros(500);
+/// Memory that glommio registers for file I/O of its own; the broker has none yet.
+const FILE_MEMORY: usize = 64 * 1024;
+
+/// An order from the supervisor or the acceptor to a shard.
+#[derive(Debug)]
+pub enum Directive {
+    /// Take this connection in.
+    Adopt(Arrival),
+    /// Close the listening socket; for shard 0.
+    StopAccepting,
+    /// Tell clients that the server is about to go, and close them one by one after the grace period.
+    LameDuck,
+    /// End every session and stop.
+    ShutDown,
+}
+
+/// What a shard tells the supervisor.
+#[derive(Debug)]
+pub enum Report {
+    Ready(ShardId),
+    /// In lame duck mode: the last client has gone.
+    Deserted(ShardId),
+    Stopped(ShardId),
+    Failed(ShardId, String),
+}
+
+/// Where the acceptor gets its connections from.
+#[derive(Debug)]
+pub struct Doorway {
+    pub listener: OwnedFd,
+    pub connections_max: u32,
+}
+
+/// What all shard threads have in common.
+#[derive(Clone, Debug)]
+pub struct Common {
+    pub bells: Doorbells,
+    pub reports: Sender<Report>,
+    pub logger: Logger,
+    pub clock: Clock,
+    pub spin: Duration,
+}
+
+/// The cores this process may use, in order.
+pub fn cores() -> Vec<CoreId> {
+    core_affinity::get_core_ids().unwrap_or_default()
+}
+
+/// Starts the clock that all shards share.
+pub fn start_clock() -> Clock {
+    Clock::start()
+}
+
+/// Starts the thread of a shard, pinned to `core` if there is one for it alone.
+///
+/// # Errors
+/// When the thread cannot be made. What goes wrong inside it comes as a [`Report::Failed`].
+pub fn spawn(
+    shard: Shard,
+    core: Option<CoreId>,
+    directives: Receiver<Directive>,
+    doorway: Option<Doorway>,
+    common: Common,
+) -> io::Result<JoinHandle<()>> {
+    let id = shard.id();
+    std::thread::Builder::new()
+        .name(format!("shard-{id}"))
+        .spawn(move || {
+            let reports = common.reports.clone();
+            if let Err(why) = run(shard, core, directives, doorway, common) {
+                let _ = reports.send(Report::Failed(id, why));
+            }
+        })
+}
+
+fn run(
+    shard: Shard,
+    core: Option<CoreId>,
+    directives: Receiver<Directive>,
+    doorway: Option<Doorway>,
+    common: Common,
+) -> Result<(), String> {
+    if let Some(core) = core
+        && !core_affinity::set_for_current(core)
+    {
+        return Err(format!("could not be pinned to core {}", core.id));
+    }
+    let Common {
+        bells,
+        reports,
+        logger,
+        clock,
+        spin,
+    } = common;
+    let executor = LocalExecutorBuilder::new(Placement::Unbound)
+        .name(&format!("shard-{}", shard.id()))
+        .io_memory(FILE_MEMORY)
+        .preempt_timer(PREEMPT_EVERY)
+        .make()
+        .map_err(|error| error.to_string())?;
+    executor.run(async move {
+        let acceptor =
+            doorway.map(|door| Acceptor::new(door.listener, bells.clone(), door.connections_max));
+        let parts = Parts {
+            bells,
+            directives,
+            reports,
+            logger,
+            clock,
+            spin,
+            acceptor,
+        };
+        let pump = Pump::new(shard, parts).map_err(|error| error.to_string())?;
+        pump.run().await.map_err(|error| error.to_string())
+    })
+}

@@ -1,0 +1,423 @@
+//! Start, signals, lame duck, stop. *Control path*, on the main thread: it waits for signals and reports and gives the
+//! shards their directives. No message ever passes through here.
+
+pub mod process_files;
+pub mod signal_command;
+
+use crate::base::ids::ShardId;
+use crate::base::limits::{LANE_PARCELS, SHARDS_MAX};
+use crate::base::log::{Level, Record};
+use crate::config::go_text::go_error;
+use crate::config::{Auth, Identity, NATS_SERVER_VERSION, Options};
+use crate::mesh;
+use crate::protocol::info::ServerInfo;
+use crate::runtime::doorbell::Doorbells;
+use crate::runtime::logger::Logger;
+use crate::runtime::thread::{self, Common, Directive, Doorway, Report};
+use crate::runtime::{listener, probe};
+use crate::session::settings::Settings;
+use crate::shard::Shard;
+use process_files::PortsFile;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::Signals;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long shards may take to close their connections when the server stops.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Runs a broker until a signal ends it; gives the process's exit code.
+pub fn run(options: &Options, identity: &Identity) -> u8 {
+    let logger = match Logger::start(options) {
+        Ok(logger) => logger,
+        Err(error) => {
+            eprintln!("{}: {error}", identity.program);
+            return 1;
+        }
+    };
+    abort_on_panic();
+    let code = match Broker::start(options, identity, &logger) {
+        Ok(broker) => broker.watch(),
+        Err(why) => {
+            logger.log(Record::new(Level::Fatal, why));
+            1
+        }
+    };
+    logger.flush_and_stop();
+    code
+}
+
+/// A broker at work.
+struct Broker<'a> {
+    logger: &'a Logger,
+    bells: Doorbells,
+    shards: Vec<JoinHandle<()>>,
+    messages: Receiver<Message>,
+    ports_file: Option<PortsFile>,
+    in_lame_duck: bool,
+    deserted: usize,
+}
+
+/// What the main thread waits for.
+enum Message {
+    Signal(i32),
+    Report(Report),
+}
+
+impl<'a> Broker<'a> {
+    fn start(options: &Options, identity: &Identity, logger: &'a Logger) -> Result<Self, String> {
+        let server_id = nkeys::KeyPair::new_server().public_key();
+        let server_name = options
+            .server_name
+            .clone()
+            .unwrap_or_else(|| server_id.clone());
+        announce(logger, identity, &server_id, &server_name);
+        for warning in options.warnings() {
+            logger.log(Record::new(Level::Warn, warning));
+        }
+        if let Some(obstacle) = probe::obstacle() {
+            let remedy = obstacle.remedy.unwrap_or_default();
+            return Err(format!(
+                "{} cannot be used: {}; {remedy}",
+                obstacle.what, obstacle.found
+            ));
+        }
+        raise_descriptor_limit(logger);
+        let (socket, address) = listener::open(&options.host, options.port).map_err(|error| {
+            let wanted = host_port(&options.host, options.port);
+            let why = format!("listen tcp {wanted}: bind: {}", go_error(&error));
+            format!("Error listening on port: {wanted}, {why:?}")
+        })?;
+        let info = server_info(options, server_id, server_name, address);
+        let settings = Settings::new(options, info);
+        let count = shard_count(options);
+        let (bells, messages, shards) = spawn(options, &settings, socket, count, logger)?;
+        let mut broker = Broker {
+            logger,
+            bells,
+            shards,
+            messages,
+            ports_file: None,
+            in_lame_duck: false,
+            deserted: 0,
+        };
+        broker.wait_until_ready()?;
+        let shown = host_port(&shown_host(&options.host), address.port());
+        broker.info(format!("Listening for client connections on {shown}"));
+        broker.write_files(options, identity, address)?;
+        broker.info("Server is ready");
+        Ok(broker)
+    }
+
+    fn wait_until_ready(&mut self) -> Result<(), String> {
+        let mut waiting = self.shards.len();
+        while waiting > 0 {
+            match self.messages.recv() {
+                Ok(Message::Report(Report::Ready(_))) => waiting -= 1,
+                Ok(Message::Report(Report::Failed(shard, why))) => {
+                    return Err(format!("Shard {shard} {why}"));
+                }
+                Ok(_) => {}
+                Err(_) => return Err("The shards have gone".to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    fn write_files(
+        &mut self,
+        options: &Options,
+        identity: &Identity,
+        address: SocketAddr,
+    ) -> Result<(), String> {
+        if let Some(path) = &options.pid_file {
+            process_files::write_pid_file(path).map_err(|error| error.to_string())?;
+        }
+        if let Some(folder) = &options.ports_file_dir {
+            match PortsFile::write(folder, identity, address) {
+                Ok(file) => self.ports_file = Some(file),
+                Err(error) => self.log(Level::Error, error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for signals and reports until it is time to go.
+    fn watch(mut self) -> u8 {
+        let code = loop {
+            match self.messages.recv() {
+                Ok(Message::Signal(signal)) => {
+                    self.info(format!("Trapped {:?} signal", signal_text(signal)));
+                    match signal {
+                        SIGINT => break 0,
+                        // nats-server, once it has begun to leave gently, goes on doing so.
+                        SIGTERM if self.in_lame_duck => {}
+                        SIGTERM => break 0,
+                        SIGUSR1 => self.logger.reopen(),
+                        SIGUSR2 => self.enter_lame_duck(),
+                        _ => self.log(
+                            Level::Error,
+                            "Failed to reload server configuration: \
+                            there is no configuration file",
+                        ),
+                    }
+                }
+                Ok(Message::Report(Report::Deserted(_))) => {
+                    self.deserted += 1;
+                    if self.deserted >= self.shards.len() {
+                        break 0;
+                    }
+                }
+                Ok(Message::Report(Report::Failed(shard, why))) => {
+                    self.log(Level::Fatal, format!("Shard {shard} has failed: {why}"));
+                    break 1;
+                }
+                Ok(Message::Report(Report::Ready(_) | Report::Stopped(_))) => {}
+                Err(_) => break 1,
+            }
+        };
+        self.stop();
+        code
+    }
+
+    fn enter_lame_duck(&mut self) {
+        if std::mem::replace(&mut self.in_lame_duck, true) {
+            return;
+        }
+        self.info("Entering lame duck mode, stop accepting new clients");
+        self.tell_all(|| Directive::StopAccepting);
+        self.tell_all(|| Directive::LameDuck);
+    }
+
+    fn stop(mut self) {
+        self.info("Initiating Shutdown...");
+        self.tell_all(|| Directive::StopAccepting);
+        self.tell_all(|| Directive::ShutDown);
+        let mut running = self.shards.len();
+        while running > 0 {
+            match self.messages.recv_timeout(STOP_WAIT_MAX) {
+                Ok(Message::Report(Report::Stopped(_) | Report::Failed(..))) => running -= 1,
+                Ok(_) => {}
+                Err(_) => {
+                    self.log(Level::Warn, "Not all connections could be closed in time");
+                    break;
+                }
+            }
+        }
+        if let Some(file) = self.ports_file.take()
+            && let Err(error) = file.remove()
+        {
+            self.log(Level::Error, error.to_string());
+        }
+        self.info("Server Exiting..");
+    }
+
+    fn tell_all(&self, directive: impl Fn() -> Directive) {
+        for shard in (0..self.bells.shards()).filter_map(|shard| u8::try_from(shard).ok()) {
+            let mut waiting = Some(directive());
+            // A full mailbox is being emptied; only a dead shard never takes it, and then the process is going anyway.
+            while let Some(directive) = waiting.take() {
+                waiting = self.bells.tell(ShardId(shard), directive);
+                if self.shards[usize::from(shard)].is_finished() {
+                    break;
+                }
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    fn info(&self, text: impl Into<String>) {
+        self.log(Level::Info, text);
+    }
+
+    fn log(&self, level: Level, text: impl Into<String>) {
+        self.logger.log(Record::new(level, text));
+    }
+}
+
+fn announce(logger: &Logger, identity: &Identity, server_id: &str, server_name: &str) {
+    let own = env!("CARGO_PKG_VERSION");
+    let lines = [
+        format!("Starting {}", identity.program),
+        format!("  Version:  {NATS_SERVER_VERSION}"),
+        format!("  Broker:   trunkline {own}"),
+        format!("  Name:     {server_name}"),
+        format!("  ID:       {server_id}"),
+    ];
+    for line in lines {
+        logger.log(Record::new(Level::Info, line));
+    }
+}
+
+fn server_info(
+    options: &Options,
+    server_id: String,
+    server_name: String,
+    address: SocketAddr,
+) -> ServerInfo {
+    let advertised = options.client_advertise.as_ref();
+    let host = advertised.map_or_else(|| shown_host(&options.host), |at| at.host.clone());
+    let port = advertised
+        .and_then(|at| at.port)
+        .unwrap_or_else(|| address.port());
+    ServerInfo {
+        server_id,
+        server_name,
+        version: NATS_SERVER_VERSION.to_owned(),
+        trunkline: env!("CARGO_PKG_VERSION").to_owned(),
+        proto: 1,
+        go: "none".to_owned(),
+        host,
+        port,
+        headers: !options.no_header_support,
+        auth_required: options.auth != Auth::None,
+        max_payload: options.max_payload,
+        connect_urls: Vec::new(),
+        ldm: false,
+    }
+}
+
+/// One shard per core that the process may use, within its cgroup's quota, unless told otherwise.
+fn shard_count(options: &Options) -> u8 {
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = options
+        .shards
+        .map_or(available, usize::from)
+        .clamp(1, SHARDS_MAX);
+    u8::try_from(count).unwrap_or(1)
+}
+
+type Spawned = (Doorbells, Receiver<Message>, Vec<JoinHandle<()>>);
+
+fn spawn(
+    options: &Options,
+    settings: &Settings,
+    socket: OwnedFd,
+    count: u8,
+    logger: &Logger,
+) -> Result<Spawned, String> {
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |error: std::io::Error| format!("{what}: {error}")
+    };
+    let (bells, mailboxes) = Doorbells::new(count).map_err(failed("Could not make doorbells"))?;
+    let (sender, messages) = channel();
+    forward_signals(sender.clone()).map_err(failed("Could not listen to signals"))?;
+    let (reports, shard_reports) = channel();
+    forward_reports(shard_reports, sender).map_err(failed("Could not start a thread"))?;
+    let common = Common {
+        bells: bells.clone(),
+        reports,
+        logger: logger.clone(),
+        clock: thread::start_clock(),
+        spin: Duration::from_micros(u64::from(options.spin_us)),
+    };
+    let mut cores = thread::cores();
+    if cores.len() < usize::from(count) {
+        let have = cores.len();
+        let text = format!("{count} shards on {have} cores: the shards are not pinned");
+        logger.log(Record::new(Level::Warn, text));
+        cores.clear();
+    }
+    let mut doorway = Some(Doorway {
+        listener: socket,
+        connections_max: options.max_connections,
+    });
+    let mut shards = Vec::new();
+    for (index, (mesh, mailbox)) in mesh::build(count, LANE_PARCELS)
+        .into_iter()
+        .zip(mailboxes)
+        .enumerate()
+    {
+        let shard = Shard::new(settings.clone(), mesh, seed());
+        let core = cores.get(index).copied();
+        let spawned = thread::spawn(shard, core, mailbox, doorway.take(), common.clone());
+        shards.push(spawned.map_err(failed("Could not start a shard"))?);
+    }
+    Ok((bells, messages, shards))
+}
+
+fn forward_signals(to: Sender<Message>) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                if to.send(Message::Signal(signal)).is_err() {
+                    break;
+                }
+            }
+        })?;
+    Ok(())
+}
+
+fn forward_reports(from: Receiver<Report>, to: Sender<Message>) -> std::io::Result<()> {
+    std::thread::Builder::new()
+        .name("reports".to_owned())
+        .spawn(move || {
+            for report in from {
+                if to.send(Message::Report(report)).is_err() {
+                    break;
+                }
+            }
+        })?;
+    Ok(())
+}
+
+/// As many descriptors as allowed: every connection is one (Go programs do the same at start).
+fn raise_descriptor_limit(logger: &Logger) {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if setrlimit(Resource::Nofile, raised).is_err() {
+        let text = "The limit of open files could not be raised; see `ulimit -n`";
+        logger.log(Record::new(Level::Warn, text));
+    }
+}
+
+/// A dead shard is a dead process (DESIGN §2.8), in debug builds too.
+fn abort_on_panic() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        default(info);
+        std::process::abort();
+    }));
+}
+
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
+}
+
+fn shown_host(host: &str) -> String {
+    if host.is_empty() {
+        "0.0.0.0".to_owned()
+    } else {
+        host.to_owned()
+    }
+}
+
+fn host_port(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+fn signal_text(signal: i32) -> &'static str {
+    match signal {
+        SIGINT => "interrupt",
+        SIGTERM => "terminated",
+        SIGHUP => "hangup",
+        SIGUSR1 => "user defined signal 1",
+        SIGUSR2 => "user defined signal 2",
+        _ => "unknown",
+    }
+}

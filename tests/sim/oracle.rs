@@ -1,0 +1,529 @@
+//! What the broker has promised (DESIGN §2), and whether it has kept it. Knows nothing of shards, lanes or batches.
+//!
+//! It hears of every operation when its first byte is sent and of every delivery when its last byte is read. A run is
+//! cut into rounds: at the end of one everything has come to rest, and each message must be where it belongs.
+//!
+//! A subscription is *settled* for all later publishes once anybody has read something that the server can only have
+//! said after it: the `PONG` of a later `PING`, or a message that its client has published afterwards.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+/// What was broken, and how it showed.
+#[derive(Debug)]
+pub struct Violation {
+    pub promise: Promise,
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    SubscribeThenFlush,
+    OneCopyPerGroup,
+    Order,
+    NothingLostSilently,
+    Integrity,
+    BoundedMemory,
+    NothingLeaks,
+    ComesToRest,
+    Protocol,
+}
+
+pub type Checked = Result<(), Violation>;
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.promise, self.text)
+    }
+}
+
+pub fn broken(promise: Promise, text: String) -> Checked {
+    Err(Violation { promise, text })
+}
+
+/// Something the client has read as one message.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub subject: String,
+    pub sid: u32,
+    pub reply: String,
+    pub headers: Option<Vec<u8>>,
+    pub payload: Vec<u8>,
+}
+
+/// What a client says of itself, as far as it changes what it gets.
+#[derive(Clone, Copy, Debug)]
+pub struct Manners {
+    pub verbose: bool,
+    pub echo: bool,
+    pub headers: bool,
+    pub no_responders: bool,
+}
+
+/// How a peer has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Here,
+    /// It has said all it wanted and closed: what it sent counts.
+    Left,
+    /// It was cut off: what was on the way, either way, may be lost.
+    CutOff,
+}
+
+/// What the shards' counters say, summed, and what the driver saw.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    pub published: u64,
+    pub delivered: u64,
+    pub dropped_no_interest: u64,
+    pub dropped_interest_gone: u64,
+    pub dropped_group_gone: u64,
+    pub handed_on: u64,
+    /// Connections that the server has closed for being slow or stale.
+    pub closed_by_server: u64,
+    /// Messages put into outboxes, by connection.
+    pub into_outboxes: u64,
+    /// Messages put into outboxes of connections that ended before their clients read them.
+    pub lost_with_connections: u64,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    client: usize,
+    pattern: String,
+    queue: Option<&'static str>,
+    made_by: u64,
+    round: u32,
+    /// Which operation has ended or limited it.
+    ended_by: Option<u64>,
+    delivered_max: Option<u64>,
+    /// How many deliveries it may have had in all, once the server has confirmed its end.
+    bound: Option<u64>,
+    received: u64,
+    last_from: HashMap<usize, u64>,
+}
+
+#[derive(Debug)]
+struct Published {
+    client: usize,
+    operation: u64,
+    sequence: u64,
+    subject: String,
+    reply: String,
+    headers: Option<Vec<u8>>,
+    payload_len: usize,
+    /// Subscriptions that were settled when it was sent.
+    settled: Vec<usize>,
+    /// Subscriptions whose end was confirmed when it was sent are before this one's bound.
+    impossible: Vec<usize>,
+    received: BTreeMap<usize, u32>,
+    refused: u32,
+}
+
+#[derive(Debug)]
+struct Peer {
+    manners: Manners,
+    fate: Fate,
+    settled: u64,
+    sequence: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Oracle {
+    round: u32,
+    subscriptions: Vec<Subscription>,
+    /// The first subscription that may still matter.
+    peers: Vec<Peer>,
+    /// Messages of this round; the first has the number `first`.
+    messages: Vec<Published>,
+    first: u64,
+    inversions: u64,
+    before: Totals,
+    pub delivered: u64,
+}
+
+impl Oracle {
+    pub fn joined(&mut self, manners: Manners) {
+        self.peers.push(Peer {
+            manners,
+            fate: Fate::Here,
+            settled: 0,
+            sequence: 0,
+        });
+    }
+
+    pub fn gone(&mut self, client: usize, fate: Fate) {
+        self.peers[client].fate = fate;
+    }
+
+    pub fn subscribed(
+        &mut self,
+        client: usize,
+        pattern: &str,
+        queue: Option<&'static str>,
+        operation: u64,
+    ) -> usize {
+        self.subscriptions.push(Subscription {
+            client,
+            pattern: pattern.to_owned(),
+            queue,
+            made_by: operation,
+            round: self.round,
+            ended_by: None,
+            delivered_max: None,
+            bound: None,
+            received: 0,
+            last_from: HashMap::new(),
+        });
+        self.subscriptions.len() - 1
+    }
+
+    pub fn unsubscribed(&mut self, subscription: usize, max: Option<u64>, operation: u64) {
+        let subscription = &mut self.subscriptions[subscription];
+        subscription.ended_by = Some(operation);
+        subscription.delivered_max = max;
+    }
+
+    /// Whether the client may still end it: once is enough for the model.
+    pub fn is_open(&self, subscription: usize) -> bool {
+        self.subscriptions[subscription].ended_by.is_none()
+    }
+
+    /// Notes a publish that is about to be sent; gives the payload that goes with it.
+    pub fn published(
+        &mut self,
+        client: usize,
+        subject: &str,
+        reply: &str,
+        headers: Option<Vec<u8>>,
+        payload_len: usize,
+        operation: u64,
+    ) -> Vec<u8> {
+        let number = self.first + self.messages.len() as u64;
+        let matching = |(_, subscription): &(usize, &Subscription)| {
+            matches(&subscription.pattern, subject) && !self.is_deaf(subscription, client)
+        };
+        let matching = self.subscriptions.iter().enumerate().filter(matching);
+        let (mut settled, mut impossible) = (Vec::new(), Vec::new());
+        for (index, subscription) in matching {
+            let peer = &self.peers[subscription.client];
+            if subscription.bound == Some(subscription.received) || peer.fate != Fate::Here {
+                impossible.push(index);
+            } else if subscription.made_by < peer.settled {
+                settled.push(index);
+            }
+        }
+        let peer = &mut self.peers[client];
+        peer.sequence += 1;
+        self.messages.push(Published {
+            client,
+            operation,
+            sequence: peer.sequence,
+            subject: subject.to_owned(),
+            reply: reply.to_owned(),
+            headers,
+            payload_len,
+            settled,
+            impossible,
+            received: BTreeMap::new(),
+            refused: 0,
+        });
+        payload(number, payload_len)
+    }
+
+    /// A client has read the `PONG` to a `PING`.
+    pub fn flushed(&mut self, client: usize, operation: u64) {
+        self.settle_until(client, operation);
+        let ended = self.subscriptions.iter_mut().filter(|subscription| {
+            subscription.client == client
+                && subscription.bound.is_none()
+                && subscription.ended_by.is_some_and(|by| by < operation)
+        });
+        for subscription in ended {
+            let max = subscription.delivered_max.unwrap_or(0);
+            subscription.bound = Some(max.max(subscription.received));
+        }
+    }
+
+    fn settle_until(&mut self, client: usize, operation: u64) {
+        let settled = &mut self.peers[client].settled;
+        *settled = operation.max(*settled);
+    }
+
+    /// A client has read a message for one of its subscriptions.
+    pub fn delivered(&mut self, index: usize, delivery: &Delivery) -> Checked {
+        let Some((number, message)) = self.find(&delivery.payload) else {
+            let text = format!("nobody has sent this in this round: {delivery:?}");
+            return broken(Promise::Integrity, text);
+        };
+        self.delivered += 1;
+        let subscription = &mut self.subscriptions[index];
+        let reader = &self.peers[subscription.client];
+        let what = format!(
+            "message {number} ({} #{} by client {}) at subscription {index} ({} {:?} of client {})",
+            message.subject,
+            message.sequence,
+            message.client,
+            subscription.pattern,
+            subscription.queue,
+            subscription.client
+        );
+        let headers = message
+            .headers
+            .as_ref()
+            .filter(|_| reader.manners.headers);
+        let is_same = delivery.payload == payload(number, message.payload_len)
+            && delivery.subject == message.subject
+            && delivery.reply == message.reply
+            && delivery.headers.as_ref() == headers;
+        if !is_same {
+            return broken(Promise::Integrity, format!("{what} came out as {delivery:?}"));
+        }
+        if !matches(&subscription.pattern, &message.subject) {
+            return broken(Promise::Integrity, format!("{what} was not wanted"));
+        }
+        if subscription.client == message.client && !reader.manners.echo {
+            return broken(Promise::Protocol, format!("{what} is an unwanted echo"));
+        }
+        subscription.received += 1;
+        if subscription.bound.is_some_and(|bound| subscription.received > bound) {
+            return broken(Promise::Protocol, format!("{what} came after its end"));
+        }
+        let times = message.received.entry(index).or_default();
+        *times += 1;
+        if *times > 1 {
+            return broken(Promise::NothingLostSilently, format!("{what} came twice"));
+        }
+        let last = subscription.last_from.entry(message.client).or_default();
+        if message.sequence < *last {
+            if subscription.queue.is_none() {
+                let text = format!("{what} came after #{last}");
+                return broken(Promise::Order, text);
+            }
+            // Handed on from shard to shard it may be overtaken; how often that can be is checked at the end.
+            self.inversions += 1;
+        }
+        *last = message.sequence.max(*last);
+        let (client, operation) = (message.client, message.operation);
+        if let Some(queue) = subscription.queue {
+            let subscriptions = &self.subscriptions;
+            let in_group = |index: &&usize| subscriptions[**index].queue == Some(queue);
+            let message = &self.messages[usize_of(number - self.first)];
+            if message.received.keys().filter(in_group).count() > 1 {
+                let text = format!("{what} is another copy for the group");
+                return broken(Promise::OneCopyPerGroup, text);
+            }
+        }
+        self.settle_until(client, operation);
+        Ok(())
+    }
+
+    /// A client was told that nobody serves its request.
+    pub fn refused(&mut self, client: usize, reply: &str) -> Checked {
+        let requests = self.messages.iter_mut();
+        let mut requests = requests.filter(|m| m.client == client && m.reply == reply);
+        let Some(request) = requests.next() else {
+            let text = format!("client {client} never asked with reply {reply}");
+            return broken(Promise::Protocol, text);
+        };
+        request.refused += 1;
+        Ok(())
+    }
+
+    /// Everything has come to rest: judges the messages of the round and begins the next.
+    pub fn end_round(&mut self, totals: Totals) -> Checked {
+        let before = std::mem::replace(&mut self.before, totals);
+        let mut missed_groups = 0;
+        let mut nowhere = 0;
+        for (index, message) in self.messages.iter().enumerate() {
+            let number = self.first + index as u64;
+            nowhere += u64::from(message.received.is_empty());
+            if self.peers[message.client].fate == Fate::CutOff {
+                continue;
+            }
+            missed_groups += self.judge(number, message)?;
+            self.judge_refusal(number, message)?;
+        }
+        let group_gone = totals.dropped_group_gone - before.dropped_group_gone;
+        let handed_on = totals.handed_on - before.handed_on;
+        let lost = totals.lost_with_connections - before.lost_with_connections;
+        // With a member that stayed, the only excuse is a chain of hand-overs to members that had all just left.
+        let excused = lost + group_gone.min(handed_on / u64::from(HOPS_MAX));
+        if missed_groups > excused {
+            let text = format!(
+                "{missed_groups} messages reached no member of a group in which one stayed; excused are {excused} \
+                 ({group_gone} dropped, {handed_on} handed on, {lost} lost with connections)"
+            );
+            return broken(Promise::OneCopyPerGroup, text);
+        }
+        if self.inversions > totals.handed_on {
+            let text = format!(
+                "{} messages were overtaken on the way to a group, {} were handed on",
+                self.inversions, totals.handed_on
+            );
+            return broken(Promise::Order, text);
+        }
+        self.judge_counters(&before, &totals, nowhere)?;
+        self.first += self.messages.len() as u64;
+        self.messages.clear();
+        self.round += 1;
+        Ok(())
+    }
+
+    /// Whether a message reached the subscriptions it had to; gives how many groups it missed.
+    fn judge(&self, number: u64, message: &Published) -> Result<u64, Violation> {
+        let stays = |index: &&usize| self.stays(**index);
+        let mut groups: Vec<&str> = Vec::new();
+        for index in message.settled.iter().filter(stays) {
+            let subscription = &self.subscriptions[*index];
+            if let Some(queue) = subscription.queue {
+                if !groups.contains(&queue) {
+                    groups.push(queue);
+                }
+            } else if !message.received.contains_key(index) {
+                let is_new = subscription.round == self.round;
+                let promise = if is_new {
+                    Promise::SubscribeThenFlush
+                } else {
+                    Promise::NothingLostSilently
+                };
+                let text = format!(
+                    "message {number} ({} #{} by client {}) never reached subscription {index} ({} of client {})",
+                    message.subject,
+                    message.sequence,
+                    message.client,
+                    subscription.pattern,
+                    subscription.client
+                );
+                broken(promise, text)?;
+            }
+        }
+        let reached = |queue: &&&str| {
+            let mut receivers = message.received.keys();
+            !receivers.any(|index| self.subscriptions[*index].queue == Some(**queue))
+        };
+        Ok(groups.iter().filter(reached).count() as u64)
+    }
+
+    /// Whether a requester was told that nobody is there exactly when nobody was.
+    fn judge_refusal(&self, number: u64, message: &Published) -> Checked {
+        let peer = &self.peers[message.client];
+        let somebody = message.settled.iter().any(|index| self.stays(*index));
+        if message.refused > 0 && (somebody || message.refused > 1) {
+            let text = format!("request {number} was refused {} times", message.refused);
+            return broken(Promise::Protocol, text);
+        }
+        let possible = |(index, subscription): (usize, &Subscription)| {
+            matches(&subscription.pattern, &message.subject)
+                && !self.is_deaf(subscription, message.client)
+                && !message.impossible.contains(&index)
+        };
+        let nobody = !self.subscriptions.iter().enumerate().any(possible);
+        let hears = |(index, subscription): (usize, &Subscription)| {
+            subscription.client == message.client
+                && subscription.queue.is_none()
+                && subscription.made_by < message.operation
+                && matches(&subscription.pattern, &message.reply)
+                && self.stays(index)
+        };
+        let can_hear = peer.fate == Fate::Here
+            && peer.manners.no_responders
+            && !message.reply.is_empty()
+            && self.subscriptions.iter().enumerate().any(hears);
+        if nobody && can_hear && message.refused == 0 {
+            let text = format!("request {number} reached nobody, and nobody said so");
+            return broken(Promise::Protocol, text);
+        }
+        Ok(())
+    }
+
+    fn judge_counters(&self, before: &Totals, totals: &Totals, nowhere: u64) -> Checked {
+        let wrong = |text: String| broken(Promise::NothingLostSilently, text);
+        let sent = self.messages.len() as u64;
+        let cut_off = |message: &&Published| self.peers[message.client].fate == Fate::CutOff;
+        let uncertain = self.messages.iter().filter(cut_off).count() as u64;
+        let published = totals.published - before.published;
+        if published > sent || published + uncertain < sent {
+            return wrong(format!("{sent} messages were sent, {published} counted"));
+        }
+        if totals.delivered != totals.into_outboxes {
+            return wrong(format!(
+                "{} deliveries counted, {} in outboxes",
+                totals.delivered, totals.into_outboxes
+            ));
+        }
+        if self.delivered + totals.lost_with_connections != totals.delivered {
+            return wrong(format!(
+                "{} delivered, {} read and {} lost with connections",
+                totals.delivered, self.delivered, totals.lost_with_connections
+            ));
+        }
+        let dropped = |totals: &Totals| {
+            totals.dropped_no_interest + totals.dropped_interest_gone + totals.dropped_group_gone
+        };
+        let named = dropped(totals) - dropped(before);
+        let lost = totals.lost_with_connections - before.lost_with_connections;
+        if nowhere > named + lost + uncertain {
+            return wrong(format!(
+                "{nowhere} messages went nowhere, {named} have a reason, {lost} were lost with connections"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a subscription was in force from when it was settled until now.
+    fn stays(&self, index: usize) -> bool {
+        let subscription = &self.subscriptions[index];
+        let is_limited_only = subscription
+            .delivered_max
+            .is_some_and(|max| subscription.received < max);
+        self.peers[subscription.client].fate == Fate::Here
+            && (subscription.ended_by.is_none() || is_limited_only)
+    }
+
+    fn is_deaf(&self, subscription: &Subscription, publisher: usize) -> bool {
+        subscription.client == publisher && !self.peers[publisher].manners.echo
+    }
+
+    fn find(&mut self, bytes: &[u8]) -> Option<(u64, &mut Published)> {
+        let number = u64::from_le_bytes(*bytes.first_chunk()?);
+        let index = usize_of(number.checked_sub(self.first)?);
+        Some((number, self.messages.get_mut(index)?))
+    }
+}
+
+/// The router's `QUEUE_HOPS_MAX`, on purpose from there: the promise is about this number.
+const HOPS_MAX: u8 = trunkline::base::limits::QUEUE_HOPS_MAX;
+
+/// The smallest payload: its message's number.
+pub const PAYLOAD_MIN: usize = 8;
+
+/// A payload that says which message it is and shows every changed byte.
+fn payload(number: u64, len: usize) -> Vec<u8> {
+    let mut bytes = number.to_le_bytes().to_vec();
+    let mut dice = trunkline::base::rng::Rng::from_seed(number);
+    while bytes.len() < len {
+        bytes.extend_from_slice(&dice.next_u64().to_le_bytes());
+    }
+    bytes.truncate(len.max(PAYLOAD_MIN));
+    bytes
+}
+
+/// The naive matcher.
+fn matches(pattern: &str, subject: &str) -> bool {
+    let mut tokens = subject.split('.');
+    for wanted in pattern.split('.') {
+        match (wanted, tokens.next()) {
+            (_, None) => return false,
+            (">", Some(_)) => return true,
+            ("*", Some(_)) => {}
+            (wanted, Some(token)) if wanted == token => {}
+            _ => return false,
+        }
+    }
+    tokens.next().is_none()
+}
+
+fn usize_of(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
