@@ -394,7 +394,7 @@ pub static TABLE: &[Row] = &[
             |draft, value| draft.options.max_subscriptions = fit(value.max(0))),
         "Subscriptions of one client (default: unlimited)")
         .config(&["max_subscriptions", "max_subs"], Reload::Refused),
-    row(Group::Limits, &["max_sub_tokens"], "<number>",
+    row(Group::Limits, &["max_sub_tokens", "max_subscription_tokens"], "<number>",
         Kind::Integer(0..=255, Zero::Itself, |draft, value| draft.options.max_sub_tokens = fit(value)),
         "Tokens of a subscription's subject (default: unlimited)")
         .config(&["max_sub_tokens", "max_subscription_tokens"], Reload::Refused),

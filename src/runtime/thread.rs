@@ -17,8 +17,10 @@ use std::time::Duration;
 
 pub use super::acceptor::Arrival;
 
-/// How often glommio looks at its own rings while the pump is busy: its timers and files wait that long at most.
-const PREEMPT_EVERY: Duration = Duration::from_micros(500);
+/// glommio's preemption timer, as good as off. When it has fired before the executor looks at its task queues, which a
+/// short one does whenever the thread is descheduled at the wrong moment, glommio 0.9 parks with a runnable task in the
+/// queue and nobody to wake it (docs/decisions/0002). The pump makes way for other tasks itself.
+const PREEMPT_EVERY: Duration = Duration::from_secs(3600);
 /// Memory that glommio registers for file I/O of its own; the broker has none yet.
 const FILE_MEMORY: usize = 64 * 1024;
 

@@ -11,13 +11,13 @@ use std::fmt;
 
 /// What was broken, and how it showed.
 #[derive(Debug)]
-pub struct Violation {
-    pub promise: Promise,
-    pub text: String,
+pub(crate) struct Violation {
+    pub(crate) promise: Promise,
+    pub(crate) text: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Promise {
+pub(crate) enum Promise {
     SubscribeThenFlush,
     OneCopyPerGroup,
     Order,
@@ -29,7 +29,7 @@ pub enum Promise {
     Protocol,
 }
 
-pub type Checked = Result<(), Violation>;
+pub(crate) type Checked = Result<(), Violation>;
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,32 +37,32 @@ impl fmt::Display for Violation {
     }
 }
 
-pub fn broken(promise: Promise, text: String) -> Checked {
+pub(crate) fn broken(promise: Promise, text: String) -> Checked {
     Err(Violation { promise, text })
 }
 
 /// Something the client has read as one message.
 #[derive(Clone, Debug)]
-pub struct Delivery {
-    pub subject: String,
-    pub sid: u32,
-    pub reply: String,
-    pub headers: Option<Vec<u8>>,
-    pub payload: Vec<u8>,
+pub(crate) struct Delivery {
+    pub(crate) subject: String,
+    pub(crate) sid: u32,
+    pub(crate) reply: String,
+    pub(crate) headers: Option<Vec<u8>>,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// What a client says of itself, as far as it changes what it gets.
 #[derive(Clone, Copy, Debug)]
-pub struct Manners {
-    pub verbose: bool,
-    pub echo: bool,
-    pub headers: bool,
-    pub no_responders: bool,
+pub(crate) struct Manners {
+    pub(crate) verbose: bool,
+    pub(crate) echo: bool,
+    pub(crate) headers: bool,
+    pub(crate) no_responders: bool,
 }
 
 /// How a peer has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     Here,
     /// It has said all it wanted and closed: what it sent counts.
     Left,
@@ -72,19 +72,19 @@ pub enum Fate {
 
 /// What the shards' counters say, summed, and what the driver saw.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Totals {
-    pub published: u64,
-    pub delivered: u64,
-    pub dropped_no_interest: u64,
-    pub dropped_interest_gone: u64,
-    pub dropped_group_gone: u64,
-    pub handed_on: u64,
+pub(crate) struct Totals {
+    pub(crate) published: u64,
+    pub(crate) delivered: u64,
+    pub(crate) dropped_no_interest: u64,
+    pub(crate) dropped_interest_gone: u64,
+    pub(crate) dropped_group_gone: u64,
+    pub(crate) handed_on: u64,
     /// Connections that the server has closed for being slow or stale.
-    pub closed_by_server: u64,
+    pub(crate) closed_by_server: u64,
     /// Messages put into outboxes, by connection.
-    pub into_outboxes: u64,
+    pub(crate) into_outboxes: u64,
     /// Messages put into outboxes of connections that ended before their clients read them.
-    pub lost_with_connections: u64,
+    pub(crate) lost_with_connections: u64,
 }
 
 #[derive(Debug)]
@@ -114,7 +114,7 @@ struct Published {
     payload_len: usize,
     /// Subscriptions that were settled when it was sent.
     settled: Vec<usize>,
-    /// Subscriptions whose end was confirmed when it was sent are before this one's bound.
+    /// Subscriptions whose end was known by everybody when it was sent.
     impossible: Vec<usize>,
     received: BTreeMap<usize, u32>,
     refused: u32,
@@ -124,39 +124,42 @@ struct Published {
 struct Peer {
     manners: Manners,
     fate: Fate,
+    gone_in: u32,
+    /// The last operation known to have been handled.
     settled: u64,
     sequence: u64,
 }
 
 #[derive(Debug, Default)]
-pub struct Oracle {
+pub(crate) struct Oracle {
     round: u32,
     subscriptions: Vec<Subscription>,
-    /// The first subscription that may still matter.
     peers: Vec<Peer>,
     /// Messages of this round; the first has the number `first`.
     messages: Vec<Published>,
     first: u64,
     inversions: u64,
     before: Totals,
-    pub delivered: u64,
+    pub(crate) delivered: u64,
 }
 
 impl Oracle {
-    pub fn joined(&mut self, manners: Manners) {
+    pub(crate) fn joined(&mut self, manners: Manners) {
         self.peers.push(Peer {
             manners,
             fate: Fate::Here,
+            gone_in: 0,
             settled: 0,
             sequence: 0,
         });
     }
 
-    pub fn gone(&mut self, client: usize, fate: Fate) {
-        self.peers[client].fate = fate;
+    pub(crate) fn gone(&mut self, client: usize, fate: Fate) {
+        let peer = &mut self.peers[client];
+        (peer.fate, peer.gone_in) = (fate, self.round);
     }
 
-    pub fn subscribed(
+    pub(crate) fn subscribed(
         &mut self,
         client: usize,
         pattern: &str,
@@ -178,19 +181,38 @@ impl Oracle {
         self.subscriptions.len() - 1
     }
 
-    pub fn unsubscribed(&mut self, subscription: usize, max: Option<u64>, operation: u64) {
+    pub(crate) fn unsubscribed(&mut self, subscription: usize, max: Option<u64>, operation: u64) {
         let subscription = &mut self.subscriptions[subscription];
         subscription.ended_by = Some(operation);
         subscription.delivered_max = max;
     }
 
     /// Whether the client may still end it: once is enough for the model.
-    pub fn is_open(&self, subscription: usize) -> bool {
+    pub(crate) fn is_open(&self, subscription: usize) -> bool {
         self.subscriptions[subscription].ended_by.is_none()
     }
 
+    pub(crate) fn is_group(&self, subscription: usize) -> bool {
+        self.subscriptions[subscription].queue.is_some()
+    }
+
+    /// Another subscription of the same group that could have got a message of `subject`; for mutants.
+    pub(crate) fn another_member(&self, of: usize, subject: &str) -> Option<usize> {
+        let queue = self.subscriptions[of].queue;
+        (0..self.subscriptions.len()).find(|index| {
+            let other = &self.subscriptions[*index];
+            *index != of
+                && other.queue == queue
+                && other.ended_by.is_none()
+                && self.peers[other.client].manners.echo
+                && self.peers[other.client].manners.headers
+                && self.peers[self.subscriptions[of].client].manners.headers
+                && matches(&other.pattern, subject)
+        })
+    }
+
     /// Notes a publish that is about to be sent; gives the payload that goes with it.
-    pub fn published(
+    pub(crate) fn published(
         &mut self,
         client: usize,
         subject: &str,
@@ -207,9 +229,11 @@ impl Oracle {
         let (mut settled, mut impossible) = (Vec::new(), Vec::new());
         for (index, subscription) in matching {
             let peer = &self.peers[subscription.client];
-            if subscription.bound == Some(subscription.received) || peer.fate != Fate::Here {
+            // A server that has not noticed yet that a client is gone may count on it until the end of the round.
+            let is_over = peer.fate != Fate::Here && peer.gone_in < self.round;
+            if subscription.bound == Some(subscription.received) || is_over {
                 impossible.push(index);
-            } else if subscription.made_by < peer.settled {
+            } else if peer.fate == Fate::Here && subscription.made_by < peer.settled {
                 settled.push(index);
             }
         }
@@ -232,7 +256,7 @@ impl Oracle {
     }
 
     /// A client has read the `PONG` to a `PING`.
-    pub fn flushed(&mut self, client: usize, operation: u64) {
+    pub(crate) fn flushed(&mut self, client: usize, operation: u64) {
         self.settle_until(client, operation);
         let ended = self.subscriptions.iter_mut().filter(|subscription| {
             subscription.client == client
@@ -251,12 +275,13 @@ impl Oracle {
     }
 
     /// A client has read a message for one of its subscriptions.
-    pub fn delivered(&mut self, index: usize, delivery: &Delivery) -> Checked {
-        let Some((number, message)) = self.find(&delivery.payload) else {
+    pub(crate) fn delivered(&mut self, index: usize, delivery: &Delivery) -> Checked {
+        self.delivered += 1;
+        let Some((number, at)) = self.find(&delivery.payload) else {
             let text = format!("nobody has sent this in this round: {delivery:?}");
             return broken(Promise::Integrity, text);
         };
-        self.delivered += 1;
+        let message = &mut self.messages[at];
         let subscription = &mut self.subscriptions[index];
         let reader = &self.peers[subscription.client];
         let what = format!(
@@ -268,16 +293,16 @@ impl Oracle {
             subscription.queue,
             subscription.client
         );
-        let headers = message
-            .headers
-            .as_ref()
-            .filter(|_| reader.manners.headers);
+        let headers = message.headers.as_ref().filter(|_| reader.manners.headers);
         let is_same = delivery.payload == payload(number, message.payload_len)
             && delivery.subject == message.subject
             && delivery.reply == message.reply
             && delivery.headers.as_ref() == headers;
         if !is_same {
-            return broken(Promise::Integrity, format!("{what} came out as {delivery:?}"));
+            return broken(
+                Promise::Integrity,
+                format!("{what} came out as {delivery:?}"),
+            );
         }
         if !matches(&subscription.pattern, &message.subject) {
             return broken(Promise::Integrity, format!("{what} was not wanted"));
@@ -286,7 +311,10 @@ impl Oracle {
             return broken(Promise::Protocol, format!("{what} is an unwanted echo"));
         }
         subscription.received += 1;
-        if subscription.bound.is_some_and(|bound| subscription.received > bound) {
+        if subscription
+            .bound
+            .is_some_and(|bound| subscription.received > bound)
+        {
             return broken(Promise::Protocol, format!("{what} came after its end"));
         }
         let times = message.received.entry(index).or_default();
@@ -308,7 +336,7 @@ impl Oracle {
         if let Some(queue) = subscription.queue {
             let subscriptions = &self.subscriptions;
             let in_group = |index: &&usize| subscriptions[**index].queue == Some(queue);
-            let message = &self.messages[usize_of(number - self.first)];
+            let message = &self.messages[at];
             if message.received.keys().filter(in_group).count() > 1 {
                 let text = format!("{what} is another copy for the group");
                 return broken(Promise::OneCopyPerGroup, text);
@@ -319,7 +347,7 @@ impl Oracle {
     }
 
     /// A client was told that nobody serves its request.
-    pub fn refused(&mut self, client: usize, reply: &str) -> Checked {
+    pub(crate) fn refused(&mut self, client: usize, reply: &str) -> Checked {
         let requests = self.messages.iter_mut();
         let mut requests = requests.filter(|m| m.client == client && m.reply == reply);
         let Some(request) = requests.next() else {
@@ -331,7 +359,7 @@ impl Oracle {
     }
 
     /// Everything has come to rest: judges the messages of the round and begins the next.
-    pub fn end_round(&mut self, totals: Totals) -> Checked {
+    pub(crate) fn end_round(&mut self, totals: Totals) -> Checked {
         let before = std::mem::replace(&mut self.before, totals);
         let mut missed_groups = 0;
         let mut nowhere = 0;
@@ -485,10 +513,11 @@ impl Oracle {
         subscription.client == publisher && !self.peers[publisher].manners.echo
     }
 
-    fn find(&mut self, bytes: &[u8]) -> Option<(u64, &mut Published)> {
+    /// Which message of this round a payload belongs to: its number and its place.
+    fn find(&self, bytes: &[u8]) -> Option<(u64, usize)> {
         let number = u64::from_le_bytes(*bytes.first_chunk()?);
-        let index = usize_of(number.checked_sub(self.first)?);
-        Some((number, self.messages.get_mut(index)?))
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        (place < self.messages.len()).then_some((number, place))
     }
 }
 
@@ -496,7 +525,7 @@ impl Oracle {
 const HOPS_MAX: u8 = trunkline::base::limits::QUEUE_HOPS_MAX;
 
 /// The smallest payload: its message's number.
-pub const PAYLOAD_MIN: usize = 8;
+pub(crate) const PAYLOAD_MIN: usize = 8;
 
 /// A payload that says which message it is and shows every changed byte.
 fn payload(number: u64, len: usize) -> Vec<u8> {
@@ -522,8 +551,4 @@ fn matches(pattern: &str, subject: &str) -> bool {
         }
     }
     tokens.next().is_none()
-}
-
-fn usize_of(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

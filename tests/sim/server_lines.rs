@@ -4,7 +4,7 @@
 
 /// One thing the server said.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub(crate) enum Line<'a> {
     Info(&'a [u8]),
     Ok,
     Err(&'a [u8]),
@@ -14,20 +14,20 @@ pub enum Line<'a> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct Message<'a> {
-    pub subject: &'a [u8],
-    pub sid: &'a [u8],
-    pub reply: &'a [u8],
+pub(crate) struct Message<'a> {
+    pub(crate) subject: &'a [u8],
+    pub(crate) sid: &'a [u8],
+    pub(crate) reply: &'a [u8],
     /// `None` for `MSG`.
-    pub headers: Option<&'a [u8]>,
-    pub payload: &'a [u8],
+    pub(crate) headers: Option<&'a [u8]>,
+    pub(crate) payload: &'a [u8],
 }
 
 /// The first thing in `bytes` and how many bytes it took; `None` while it is unfinished.
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub fn read(bytes: &[u8]) -> Result<Option<(Line<'_>, usize)>, String> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Option<(Line<'_>, usize)>, String> {
     let Some(feed) = bytes.iter().position(|byte| *byte == b'\n') else {
         return Ok(None);
     };
