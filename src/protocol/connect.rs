@@ -1,6 +1,8 @@
 //! The JSON of `CONNECT`. *Control path.*
 
-use serde_json::{Map, Value};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::Deserialize;
+use std::fmt;
 
 /// What a client says of itself. A field that is missing or null keeps what was before: first the defaults, then what
 /// an earlier `CONNECT` of the same connection said (nats-server decodes into the same struct).
@@ -55,38 +57,12 @@ impl ConnectOptions {
     /// When it is not a JSON object with fields of the right types; nothing has changed then.
     pub fn merge(&mut self, json: &[u8]) -> Result<(), NotConnect> {
         let text = String::from_utf8_lossy(json);
-        let said: Option<Map<String, Value>> =
-            serde_json::from_str(&text).map_err(|_| NotConnect)?;
         let mut merged = self.clone();
-        for (key, value) in said.into_iter().flatten() {
-            if !value.is_null() {
-                merged.set(&key.to_ascii_lowercase(), value)?;
-            }
-        }
+        let mut reader = serde_json::Deserializer::from_str(&text);
+        let read = Merge(&mut merged).deserialize(&mut reader).and_then(|()| reader.end());
+        read.map_err(|_| NotConnect)?;
         *self = merged;
         Ok(())
-    }
-
-    fn set(&mut self, key: &str, value: Value) -> Result<(), NotConnect> {
-        match key {
-            "verbose" => set(&mut self.verbose, value.as_bool()),
-            "pedantic" => set(&mut self.pedantic, value.as_bool()),
-            "echo" => set(&mut self.echo, value.as_bool()),
-            "headers" => set(&mut self.headers, value.as_bool()),
-            "no_responders" => set(&mut self.no_responders, value.as_bool()),
-            "new_account" => set(&mut self.new_account, value.as_bool()),
-            "tls_required" => set(&mut false, value.as_bool()),
-            "protocol" => set(&mut self.protocol, value.as_i64()),
-            "name" => set(&mut self.name, text(value)),
-            "lang" => set(&mut self.lang, text(value)),
-            "version" => set(&mut self.version, text(value)),
-            "user" => set(&mut self.user, text(value)),
-            "pass" => set(&mut self.password, text(value)),
-            "auth_token" => set(&mut self.token, text(value)),
-            "account" => set(&mut self.account, text(value)),
-            "jwt" | "nkey" | "sig" | "proxy_sig" => set(&mut String::new(), text(value)),
-            _ => Ok(()),
-        }
     }
 
     /// How log lines tell this client from others: `v<version>:<lang>:<name>`, as far as it told.
@@ -108,16 +84,65 @@ impl ConnectOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotConnect;
 
-fn set<T>(field: &mut T, value: Option<T>) -> Result<(), NotConnect> {
-    *field = value.ok_or(NotConnect)?;
-    Ok(())
+/// Reads an object into options, field by field as they come. What is unknown is skipped, however deep it goes.
+struct Merge<'a>(&'a mut ConnectOptions);
+
+impl<'de> DeserializeSeed<'de> for Merge<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
 }
 
-fn text(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text),
-        _ => None,
+impl<'de> Visitor<'de> for Merge<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
     }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let options = self.0;
+        while let Some(key) = map.next_key::<String>()? {
+            let map = &mut map;
+            match key.to_ascii_lowercase().as_str() {
+                "verbose" => set(&mut options.verbose, map)?,
+                "pedantic" => set(&mut options.pedantic, map)?,
+                "echo" => set(&mut options.echo, map)?,
+                "headers" => set(&mut options.headers, map)?,
+                "no_responders" => set(&mut options.no_responders, map)?,
+                "new_account" => set(&mut options.new_account, map)?,
+                "tls_required" => set(&mut false, map)?,
+                "protocol" => set(&mut options.protocol, map)?,
+                "name" => set(&mut options.name, map)?,
+                "lang" => set(&mut options.lang, map)?,
+                "version" => set(&mut options.version, map)?,
+                "user" => set(&mut options.user, map)?,
+                "pass" => set(&mut options.password, map)?,
+                "auth_token" => set(&mut options.token, map)?,
+                "account" => set(&mut options.account, map)?,
+                "jwt" | "nkey" | "sig" | "proxy_sig" => set(&mut String::new(), map)?,
+                _ => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a field; `null` leaves it as it is.
+fn set<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    field: &mut T,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    if let Some(value) = map.next_value::<Option<T>>()? {
+        *field = value;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -132,7 +157,7 @@ mod tests {
             .expect("json");
         assert!(!options.verbose && options.pedantic && options.echo);
         options
-            .merge(br#"{"Pedantic":true,"Pedantic":false,"name":"x","unknown":[1,{}]}"#)
+            .merge(br#"{"Pedantic":true,"PEDANTIC":false,"name":"x","unknown":[1,{}]}"#)
             .expect("json");
         options.merge(b"null").expect("nothing said");
         assert!(!options.verbose && !options.pedantic);

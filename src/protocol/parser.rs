@@ -190,6 +190,15 @@ fn complete(bytes: &[u8], body: usize, size: usize) -> Result<Option<usize>, Par
     }
 }
 
+/// What of an unfinished operation must be kept: nats-server skips whatever follows `PING`, `PONG` and `+OK` up to the
+/// line end, at any length, and it need not be carried about.
+pub fn essential(unfinished: &[u8]) -> &[u8] {
+    match verb(unfinished) {
+        Ok(Some((Verb::Ping | Verb::Pong | Verb::Ok, len))) => &unfinished[..len],
+        _ => unfinished,
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verb {
     Pub,
@@ -232,7 +241,7 @@ fn parse_any<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
     let feed = memchr::memchr(b'\n', &bytes[search..]).map(|feed| search + feed);
     let text = &bytes[start..feed.unwrap_or(bytes.len())];
     let args = text.strip_suffix(b"\r").unwrap_or(text);
-    if args.len() > limits.control_line {
+    if args.len() > limits.control_line && has_args {
         return Err(ParseError::ControlLineTooLong);
     }
     let Some(feed) = feed else {

@@ -193,7 +193,8 @@ impl Client {
             self.carry.reserve_exact(self.wanted - self.carry.len());
         }
         self.carry.extend_from_slice(&bytes[..take]);
-        if self.carry.len() < self.wanted {
+        // One byte short of the end it may show already that the payload does not end there.
+        if self.carry.len() + 1 < self.wanted {
             return Ok(&bytes[take..]);
         }
         let carried = std::mem::take(&mut self.carry);
@@ -208,6 +209,7 @@ impl Client {
             if taken < carried.len() {
                 self.carry = carried;
                 self.carry.drain(..taken);
+                self.carry.truncate(parser::essential(&self.carry).len());
             } else if carried.capacity() <= CARRY_KEPT {
                 self.carry = carried;
                 self.carry.clear();
@@ -228,6 +230,7 @@ impl Client {
 
     /// Keeps the beginning of an operation for when the rest arrives.
     fn keep(&mut self, rest: &[u8]) {
+        let rest = parser::essential(rest);
         if !rest.is_empty() {
             if self.wanted <= CARRY_AT_ONCE {
                 self.carry.reserve_exact(self.wanted.max(rest.len()));
