@@ -30,7 +30,9 @@ use glommio::timer::Timer;
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{FromRawFd, IntoRawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd};
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
@@ -133,9 +135,7 @@ impl Pump {
     /// # Errors
     /// When the ring fails.
     pub(super) async fn run(mut self) -> io::Result<()> {
-        let eventfd = rustix::io::dup(self.bells.eventfd(self.id()))?;
-        // SAFETY: the descriptor was just made and belongs to nobody else; the file closes it.
-        let bell = unsafe { BufferedFile::from_raw_fd(eventfd.into_raw_fd()) };
+        let mut ear = Ear::new(self.bells.eventfd(self.id()))?;
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.arm(&mut self.ring);
         }
@@ -144,7 +144,7 @@ impl Pump {
             if self.turn()? {
                 self.make_way().await;
             } else if !self.spin() {
-                self.park(&bell).await?;
+                self.park(&mut ear).await?;
             }
         }
         self.report(Report::Stopped);
@@ -197,7 +197,8 @@ impl Pump {
         self.rearm_receives();
         self.close_sockets(now);
         self.write_log();
-        Ok(busy)
+        // What is queued reaches the kernel at the start of the next turn: there must be one.
+        Ok(busy || self.ring.has_queued())
     }
 
     /// Handles what has completed, except received bytes: those wait until the lanes are drained.
@@ -586,24 +587,19 @@ impl Pump {
     }
 
     /// Sleeps until there is something to do.
-    async fn park(&mut self, bell: &BufferedFile) -> io::Result<()> {
+    async fn park(&mut self, ear: &mut Ear) -> io::Result<()> {
         let slept_at = self.clock.now();
         self.bells.fall_asleep(self.id());
         self.ring.listen_to_bell(true);
         if !self.has_work() {
-            let wait = async {
-                let read = bell.read_at(0, 8).await;
-                read.map(drop)
-                    .map_err(|error| io::Error::other(error.to_string()))
-            };
             match self.wake_at() {
-                None => wait.await?,
+                None => ear.hear().await?,
                 Some(at) => {
                     let timer = async {
                         Timer::new(at.since(slept_at)).await;
                         Ok(())
                     };
-                    or(wait, timer).await?;
+                    or(ear.hear(), timer).await?;
                 }
             }
         }
@@ -628,6 +624,39 @@ impl Pump {
             .into_iter()
             .flatten()
             .min()
+    }
+}
+
+/// Listens to the shard's bell by reading its eventfd through glommio.
+///
+/// A read that was begun is never given up: cancelled, it could still swallow the next ring while a newer read waits
+/// for it, and the shard would sleep on.
+struct Ear {
+    bell: Rc<BufferedFile>,
+    read: Option<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
+}
+
+impl Ear {
+    fn new(bell: BorrowedFd<'_>) -> io::Result<Ear> {
+        let eventfd = rustix::io::dup(bell)?;
+        // SAFETY: the descriptor was just made and belongs to nobody else; the file closes it.
+        let bell = unsafe { BufferedFile::from_raw_fd(eventfd.into_raw_fd()) };
+        Ok(Ear { bell: Rc::new(bell), read: None })
+    }
+
+    /// Waits for the bell. Dropped before it has rung, it goes on listening for the next call.
+    async fn hear(&mut self) -> io::Result<()> {
+        let bell = &self.bell;
+        let read = self.read.get_or_insert_with(|| {
+            let bell = Rc::clone(bell);
+            Box::pin(async move {
+                let read = bell.read_at(0, size_of::<u64>()).await;
+                read.map(drop).map_err(|error| io::Error::other(error.to_string()))
+            })
+        });
+        let heard = read.await;
+        self.read = None;
+        heard
     }
 }
 

@@ -87,6 +87,12 @@ impl Ring {
         deferred || !self.uring.completion().is_empty()
     }
 
+    /// Whether something waits to be submitted.
+    #[inline]
+    pub(super) fn has_queued(&mut self) -> bool {
+        !self.uring.submission().is_empty()
+    }
+
     /// Switches the bell on (before sleeping) or off.
     pub(super) fn listen_to_bell(&mut self, on: bool) {
         let completions = self.uring.completion();
