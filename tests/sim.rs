@@ -12,6 +12,8 @@
 mod chance;
 #[path = "sim/client.rs"]
 mod client;
+#[path = "sim/found.rs"]
+mod found;
 #[path = "sim/oracle.rs"]
 mod oracle;
 #[path = "sim/server_lines.rs"]
@@ -69,6 +71,7 @@ pub(crate) enum Mutant {
     CopyToOtherMember,
     SpoilByte,
     Swap,
+    SwapForGroup,
     NoLimit,
     ForgetHangUps,
     ForgetResume,
@@ -246,6 +249,11 @@ fn a_spoiled_byte_is_caught() {
 #[test]
 fn swapped_messages_are_caught() {
     assert_caught(Mutant::Swap, &[Promise::Order]);
+}
+
+#[test]
+fn swapped_messages_of_a_group_are_caught() {
+    assert_caught(Mutant::SwapForGroup, &[Promise::Order]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What everything stands on: identifiers, time, chance, limits, log records. Knows nothing of NATS.
 
+pub mod bytes;
 pub mod clock;
 pub mod ids;
 pub mod limits;

@@ -9,6 +9,7 @@
 
 use super::epochs::{Epochs, Stamp};
 use super::fanout::{Answer, Prefix, Route};
+use crate::base::bytes::same;
 use crate::base::limits::{CACHED_SUBJECTS_MAX, CACHED_TARGETS_MAX};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -57,19 +58,14 @@ impl Cache {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn look_up(&mut self, subject: &[u8], memo: Memo, epochs: &Epochs) -> Found {
         let key = match self.entries.get(memo.0 as usize) {
-            Some(entry) if entry.answer.subject() == subject => memo.0,
-            _ => {
-                let hash = self.hasher.hash_one(subject);
-                let entries = &self.entries;
-                let is_it = |key: &u32| entries[*key as usize].answer.subject() == subject;
-                match self.table.find(hash, is_it) {
-                    Some(key) => *key,
-                    None => return Found::Absent,
-                }
-            }
+            Some(entry) if same(entry.answer.subject(), subject) => memo.0,
+            _ => match self.find(subject) {
+                Some(key) => key,
+                None => return Found::Absent,
+            },
         };
         let entry = &mut self.entries[key as usize];
         if !entry.answer.used {
@@ -80,6 +76,12 @@ impl Cache {
         } else {
             Found::Stale(Memo(key))
         }
+    }
+
+    #[inline]
+    fn find(&self, subject: &[u8]) -> Option<u32> {
+        let is_it = |key: &u32| same(self.entries[*key as usize].answer.subject(), subject);
+        self.table.find(self.hasher.hash_one(subject), is_it).copied()
     }
 
     #[inline]
@@ -129,10 +131,8 @@ impl Cache {
 
     /// Makes the answer for one subject suspect: a literal pattern came or went.
     pub(super) fn distrust(&mut self, subject: &[u8]) {
-        let entries = &self.entries;
-        let is_it = |key: &u32| entries[*key as usize].answer.subject() == subject;
-        if let Some(key) = self.table.find(self.hasher.hash_one(subject), is_it) {
-            self.entries[*key as usize].stamp = Stamp::STALE;
+        if let Some(key) = self.find(subject) {
+            self.entries[key as usize].stamp = Stamp::STALE;
         }
     }
 

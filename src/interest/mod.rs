@@ -125,7 +125,7 @@ impl Interest {
 
     /// Who gets messages of `subject`, and the subscriptions to count the deliveries on. `None` for a subject with an
     /// empty token, which nobody can want. `memo` is where the caller found its last answer.
-    #[inline]
+    #[inline(always)]
     pub fn answer(
         &mut self,
         subject: &[u8],

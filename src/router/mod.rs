@@ -51,11 +51,9 @@ pub struct Router {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Messages that clients of this shard published.
-    pub published: u64,
-    pub published_bytes: u64,
+    pub published: Traffic,
     /// Messages put into outboxes of this shard.
-    pub delivered: u64,
-    pub delivered_bytes: u64,
+    pub delivered: Traffic,
     /// Messages nobody wanted.
     pub dropped_no_interest: u64,
     /// Messages that came over a lane for plain subscriptions that had gone meanwhile.
@@ -147,14 +145,15 @@ impl Router {
         message: &Message<'_>,
         shared: Option<&Bytes>,
     ) -> bool {
-        let size = message.size();
-        self.counters.published += 1;
-        self.counters.published_bytes += size as u64;
         let Some((answer, subscriptions)) = self.interest.answer(message.subject, publisher.memo)
         else {
             self.counters.dropped_no_interest += 1;
             return false;
         };
+        if matches!(answer.route(), Route::Nobody) {
+            self.counters.dropped_no_interest += 1;
+            return false;
+        }
         let mut delivering = Delivering {
             outboxes: &mut self.outboxes,
             subscriptions,
@@ -163,7 +162,7 @@ impl Router {
             bare: &mut self.bare,
             message,
             shared,
-            size,
+            size: message.size(),
             sender: publisher.sender,
             deaf: (!publisher.echo).then_some(publisher.sender.connection.slot),
         };
@@ -420,8 +419,7 @@ impl Delivering<'_> {
         if subscription.delivered == subscription.delivered_max {
             self.spent.push(id);
         }
-        self.counters.delivered += 1;
-        self.counters.delivered_bytes += self.size as u64;
+        self.counters.delivered.count(self.size);
         if self.outboxes.is_over_share(connection) {
             self.outboxes.over_share(connection, self.sender);
         }

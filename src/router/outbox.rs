@@ -73,6 +73,20 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
+impl Traffic {
+    /// Counts one message of `size` bytes.
+    #[inline]
+    pub fn count(&mut self, size: usize) {
+        self.messages += 1;
+        self.bytes += size as u64;
+    }
+
+    pub fn add(&mut self, other: Traffic) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+}
+
 impl Outboxes {
     pub fn new(limits: OutboxLimits) -> Outboxes {
         Outboxes {
@@ -181,8 +195,7 @@ impl Outboxes {
         else {
             return false;
         };
-        outbox.traffic.messages += 1;
-        outbox.traffic.bytes += size as u64;
+        outbox.traffic.count(size);
         let copied = self.room(slot);
         copied.extend_from_slice(head);
         match shared {

@@ -328,7 +328,11 @@ impl Client {
                 }
             }
             Mutant::LoseForGroup if chance(rng, 20) && is_group => return Ok(()),
-            Mutant::Swap if self.held.is_none() && chance(rng, 10) && !is_group => {
+            Mutant::Swap | Mutant::SwapForGroup
+                if self.held.is_none()
+                    && chance(rng, 10)
+                    && is_group == (*mutant == Mutant::SwapForGroup) =>
+            {
                 self.held = Some(delivery);
                 return Ok(());
             }

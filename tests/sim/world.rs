@@ -750,7 +750,8 @@ fn some_of(len: usize, rng: &mut trunkline::base::rng::Rng) -> usize {
     }
 }
 
-fn settings(knobs: &Knobs) -> Settings {
+/// A server with nats-server's defaults.
+pub(crate) fn plain_settings() -> Settings {
     let info = ServerInfo {
         server_id: "SIM".into(),
         server_name: "sim".into(),
@@ -766,7 +767,11 @@ fn settings(knobs: &Knobs) -> Settings {
         connect_urls: Vec::new(),
         ldm: false,
     };
-    let mut settings = Settings::new(&Options::default(), info);
+    Settings::new(&Options::default(), info)
+}
+
+fn settings(knobs: &Knobs) -> Settings {
+    let mut settings = plain_settings();
     settings.payload_max = PAYLOAD_MAX;
     settings.outbox.pending = knobs.pending_max;
     if knobs.is_slow {

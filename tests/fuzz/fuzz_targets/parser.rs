@@ -4,7 +4,7 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use trunkline::protocol::op::Op;
-use trunkline::protocol::parser::{Limits, ParseError, Step, parse};
+use trunkline::protocol::parser::{Limits, ParseError, Step, essential, parse};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -60,7 +60,10 @@ fn run<'a>(pieces: impl Iterator<Item = &'a [u8]>, limits: &Limits) -> Outcome {
                 }
                 Ok(Step::More(wanted)) => {
                     assert!(wanted > left.len(), "it asks for what it has");
-                    let longest = 6 + limits.control_line + 2 + limits.payload + 2;
+                    // Blanks before the arguments do not count for the limit, as in nats-server.
+                    let is_blank = |byte: &&u8| matches!(**byte, b' ' | b'\t');
+                    let blanks = left.iter().filter(is_blank).count();
+                    let longest = 6 + blanks + limits.control_line + 2 + limits.payload + 2;
                     assert!(wanted <= longest || wanted == left.len() + 1);
                     break;
                 }
@@ -68,6 +71,7 @@ fn run<'a>(pieces: impl Iterator<Item = &'a [u8]>, limits: &Limits) -> Outcome {
             }
         }
         carry.drain(..taken);
+        carry.truncate(essential(&carry).len());
     }
     (found, None)
 }

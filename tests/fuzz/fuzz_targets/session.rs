@@ -44,6 +44,10 @@ enum Operation<'a> {
         cut: u16,
     },
     Ping(u8),
+    /// From here on what is said waits, to arrive in one piece.
+    Hold,
+    /// What waits arrives.
+    Arrive,
     HangUp(u8),
     /// The kernel takes this much of what one connection is owed.
     Drain(u8, u16),
@@ -65,6 +69,8 @@ const PAYLOAD_MAX: usize = 8_000;
 struct Peer {
     id: ConnectionId,
     heard: Vec<u8>,
+    /// Said and not yet received.
+    unheard: Vec<u8>,
     is_over: bool,
 }
 
@@ -83,6 +89,7 @@ struct World {
     peers: Vec<Peer>,
     now: Now,
     opened: u64,
+    holds: bool,
 }
 
 impl World {
@@ -93,6 +100,7 @@ impl World {
             peers: Vec::new(),
             now: Now::ZERO,
             opened: 0,
+            holds: false,
         }
     }
 
@@ -106,6 +114,7 @@ impl World {
         self.peers.push(Peer {
             id,
             heard: Vec::new(),
+            unheard: Vec::new(),
             is_over: false,
         });
     }
@@ -167,6 +176,8 @@ impl World {
                 self.say(*who, second);
             }
             Operation::Ping(who) => self.say(*who, b"PING\r\n"),
+            Operation::Hold => self.holds = true,
+            Operation::Arrive => self.arrive(),
             Operation::HangUp(who) => {
                 if let Some(id) = self.id_of(*who) {
                     self.shard.hang_up(id, CloseReason::ClientClosed);
@@ -196,8 +207,23 @@ impl World {
     }
 
     fn say(&mut self, who: u8, bytes: &[u8]) {
-        if let Some(id) = self.id_of(who) {
-            self.shard.receive(id, bytes);
+        if self.peers.is_empty() {
+            return;
+        }
+        let place = usize::from(who) % self.peers.len();
+        let peer = &mut self.peers[place];
+        peer.unheard.extend_from_slice(bytes);
+        if !self.holds {
+            let unheard = std::mem::take(&mut peer.unheard);
+            self.shard.receive(peer.id, &unheard);
+        }
+    }
+
+    fn arrive(&mut self) {
+        self.holds = false;
+        for peer in &mut self.peers {
+            let unheard = std::mem::take(&mut peer.unheard);
+            self.shard.receive(peer.id, &unheard);
         }
     }
 
@@ -258,6 +284,8 @@ impl World {
     }
 
     fn end(&mut self) {
+        self.arrive();
+        self.settle();
         for place in 0..self.peers.len() {
             self.drain(self.peers[place].id, usize::MAX);
             assert!(self.peers[place].heard.is_empty(), "half a line is left");

@@ -1,0 +1,139 @@
+//! What the simulator and the fuzz targets have found, each as the shortest dialogue that shows it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use trunkline::base::ids::{ClientNumber, ConnectionId};
+use trunkline::mesh;
+use trunkline::session::close::CloseReason;
+use trunkline::shard::Shard;
+
+use super::world::plain_settings;
+
+/// Shards that run only when told to.
+struct Room {
+    shards: Vec<Shard>,
+    joined: u64,
+}
+
+impl Room {
+    fn new(count: u8) -> Room {
+        let lanes = mesh::build(count, 8).into_iter();
+        let shard = |mesh| Shard::new(plain_settings(), mesh, 1);
+        Room {
+            shards: lanes.map(shard).collect(),
+            joined: 0,
+        }
+    }
+
+    /// A client that has introduced itself.
+    fn join(&mut self, shard: usize, echo: bool) -> ConnectionId {
+        self.joined += 1;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let id = self.shards[shard].connect(ClientNumber(self.joined), address);
+        let json = format!("CONNECT {{\"verbose\":false,\"echo\":{echo}}}\r\n");
+        self.say(shard, id, &json);
+        id
+    }
+
+    fn say(&mut self, shard: usize, id: ConnectionId, words: &str) {
+        self.shards[shard].receive(id, words.as_bytes());
+        self.shards[shard].push_parcels();
+    }
+
+    fn drain(&mut self, shard: usize) {
+        self.shards[shard].drain_lanes();
+        self.shards[shard].push_parcels();
+    }
+
+    fn drain_all(&mut self) {
+        for shard in 0..self.shards.len() {
+            self.drain(shard);
+        }
+    }
+
+    fn delivered(&self, shard: usize) -> u64 {
+        self.shards[shard].snapshot().routed.delivered
+    }
+}
+
+#[test]
+fn a_subscription_that_had_its_last_message_may_be_ended_in_the_same_breath() {
+    for end in ["UNSUB 1\r\n", "CONNECT {}\r\n", "nonsense\r\n"] {
+        let mut room = Room::new(1);
+        let id = room.join(0, true);
+        let words = format!("SUB a 1\r\nUNSUB 1 1\r\nPUB a 1\r\nx\r\n{end}");
+        room.say(0, id, &words);
+        assert_eq!(room.shards[0].snapshot().subscriptions, 0, "{end}");
+    }
+}
+
+#[test]
+fn a_batch_that_was_given_up_is_owed_no_more() {
+    let mut room = Room::new(1);
+    let id = room.join(0, true);
+    let shard = &mut room.shards[0];
+    assert_eq!(shard.next_dirty(), Some(id));
+    let batch = shard.take_batch(id).expect("INFO");
+    shard.batch_finished(id, batch);
+    shard.hang_up(id, CloseReason::WriteError);
+    while let Some(id) = shard.next_dirty() {
+        assert!(shard.take_batch(id).is_none());
+    }
+    assert_eq!(shard.pending(id), 0);
+}
+
+#[test]
+fn a_message_handed_on_does_not_come_home_to_who_wants_no_echo() {
+    let mut room = Room::new(2);
+    let publisher = room.join(0, false);
+    let member = room.join(1, true);
+    room.say(0, publisher, "SUB a q 1\r\n");
+    room.say(1, member, "SUB a q 1\r\n");
+    room.drain_all();
+    // Whichever shard is picked, only the other one's member may get it, and it leaves while the message is on its way.
+    room.say(0, publisher, "PUB a 1\r\nx\r\n");
+    room.say(1, member, "UNSUB 1\r\n");
+    for _ in 0..4 {
+        room.drain(1);
+        room.drain(0);
+    }
+    assert_eq!((room.delivered(0), room.delivered(1)), (0, 0));
+}
+
+#[test]
+fn a_member_on_a_third_shard_is_known_before_a_message_is_given_up() {
+    let mut room = Room::new(3);
+    let publisher = room.join(0, true);
+    let leaver = room.join(1, true);
+    let stayer = room.join(2, true);
+    room.say(1, leaver, "SUB a q 1\r\n");
+    room.drain_all();
+    // The stayer is announced to both; shard 0 has heard of it, shard 1 has it on its lane.
+    room.say(2, stayer, "SUB a q 1\r\n");
+    room.drain(0);
+    for _ in 0..20 {
+        room.say(0, publisher, "PUB a 1\r\nx\r\n");
+    }
+    room.say(1, leaver, "UNSUB 1\r\n");
+    for _ in 0..4 {
+        room.drain(1);
+        room.drain(2);
+        room.drain(0);
+    }
+    assert_eq!(room.delivered(2), 20);
+}
+
+#[test]
+fn what_a_paused_publisher_has_sent_is_published_when_it_leaves() {
+    let mut room = Room::new(1);
+    let slow = room.join(0, true);
+    let publisher = room.join(0, true);
+    room.say(0, slow, "SUB a 1\r\n");
+    let large = format!("PUB a 900000\r\n{}\r\n", "x".repeat(900_000));
+    room.say(0, publisher, &large);
+    room.say(0, publisher, &large);
+    let paused = room.shards[0].snapshot().tally.pauses;
+    assert_eq!(paused, 1, "the consumer is over its share");
+    room.say(0, publisher, "PUB b 1\r\nx\r\n");
+    room.shards[0].hang_up(publisher, CloseReason::ClientClosed);
+    assert_eq!(room.shards[0].snapshot().routed.published, 3);
+}
