@@ -11,6 +11,7 @@
 
 use super::message::{LooseMessage, Message, narrow};
 use super::op::Op;
+use crate::base::bytes::same;
 
 /// What a connection may send.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +53,7 @@ type Parsed<'a> = Result<Step<'a>, ParseError>;
 /// Parses the operation that `bytes` begin with. `bytes` must not be empty.
 #[inline]
 pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
-    match next_publish(bytes, limits) {
+    match next_publish(bytes, limits, &mut LineMemo::default()) {
         Some((message, len)) => Ok(Step::Op(Op::Publish(message), len)),
         None => parse_any(bytes, limits),
     }
@@ -64,21 +65,32 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Parsed<'a> {
 /// Always inlined, with what it calls: returned through memory, the message is stored field by field and loaded in wider
 /// pieces right away, and each of those loads waits for the stores to retire.
 #[inline(always)]
-pub fn next_publish<'a>(bytes: &'a [u8], limits: &Limits) -> Option<(Message<'a>, usize)> {
-    let (line, subject) = match bytes.first_chunk::<4>()? {
-        b"PUB " => (Line::find(bytes, 4, false)?, 4),
-        b"HPUB" if limits.headers && bytes.get(4) == Some(&b' ') => (Line::find(bytes, 5, true)?, 5),
-        _ => return None,
-    };
+pub fn next_publish<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    memo: &mut LineMemo<'a>,
+) -> Option<(Message<'a>, usize)> {
+    if !memo.is_repeated_by(bytes) {
+        let line = match bytes.first_chunk::<4>()? {
+            b"PUB " => Line::find(bytes, 4, false)?,
+            b"HPUB" if limits.headers && bytes.get(4) == Some(&b' ') => Line::find(bytes, 5, true)?,
+            _ => return None,
+        };
+        let is_allowed = line.body - 2 - line.subject <= limits.control_line
+            && line.size <= limits.payload
+            && line.header_len <= line.size;
+        if !is_allowed {
+            return None;
+        }
+        *memo = LineMemo { text: &bytes[..line.body], line };
+    }
+    let line = memo.line;
     let end = line.body + line.size;
-    let is_allowed = line.body - 2 - subject <= limits.control_line
-        && line.size <= limits.payload
-        && line.header_len <= line.size;
-    if !is_allowed || bytes.get(end..end + 2)? != b"\r\n" {
+    if bytes.get(end..end + 2)? != b"\r\n" {
         return None;
     }
     let message = Message {
-        subject: &bytes[subject..line.subject_end],
+        subject: &bytes[line.subject..line.subject_end],
         tail: &bytes[line.subject_end + 1..end + 2],
         line_len: narrow(line.body - line.subject_end - 1),
         reply_len: narrow(line.reply_len),
@@ -87,8 +99,28 @@ pub fn next_publish<'a>(bytes: &'a [u8], limits: &Limits) -> Option<(Message<'a>
     Some((message, end + 2))
 }
 
+/// The control line of the last publish: publishers repeat themselves, and a line that is the same byte for byte means
+/// the same. It points into the receive buffer, so it costs no memory and ends with the buffer.
+///
+/// It holds under the limits it was made with: when those change, begin with a fresh one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LineMemo<'a> {
+    text: &'a [u8],
+    line: Line,
+}
+
+impl LineMemo<'_> {
+    #[inline(always)]
+    fn is_repeated_by(&self, bytes: &[u8]) -> bool {
+        let len = self.text.len();
+        len > 0 && bytes.get(..len).is_some_and(|start| same(start, self.text))
+    }
+}
+
 /// The control line of a publish in the usual spelling, as offsets into the operation.
+#[derive(Clone, Copy, Debug, Default)]
 struct Line {
+    subject: usize,
     subject_end: usize,
     reply_len: usize,
     /// 0 for `PUB`.
@@ -124,7 +156,7 @@ impl Line {
                 || reply_end > subject_end + 1 && bytes[reply_end] == b' ')
             && bytes.get(end..end + 2)? == b"\r\n";
         let reply_len = reply_end.saturating_sub(subject_end + 1);
-        is_usual.then_some(Line { subject_end, reply_len, header_len, size, body: end + 2 })
+        is_usual.then_some(Line { subject, subject_end, reply_len, header_len, size, body: end + 2 })
     }
 }
 

@@ -20,7 +20,7 @@ use crate::protocol::connect::ConnectOptions;
 use crate::protocol::info::Occasion;
 use crate::protocol::message::{Message, write_tail};
 use crate::protocol::op::Op;
-use crate::protocol::parser::{self, Limits, ParseError, Step};
+use crate::protocol::parser::{self, LineMemo, Limits, ParseError, Step};
 use crate::protocol::reply::{self, ErrorReply, quoted};
 use crate::router::{Publisher, Router, Sender, Traffic};
 use crate::subject::{self, Pattern};
@@ -265,13 +265,14 @@ impl Client {
         published: &mut Traffic,
     ) -> Result<usize, CloseReason> {
         let mut limits = self.parse_limits(turn.settings);
+        let mut memo = LineMemo::default();
         let mut taken = 0;
         while taken < bytes.len() {
             let left = &bytes[taken..];
             if self.stage == Stage::Unauthorized && !left[0].eq_ignore_ascii_case(&b'c') {
                 return Err(self.refuse(turn));
             }
-            if let Some((message, len)) = parser::next_publish(left, &limits) {
+            if let Some((message, len)) = parser::next_publish(left, &limits, &mut memo) {
                 let shared = whole.map(|whole| whole.slice_ref(message.tail));
                 if turn.log.trace {
                     self.trace_publish("PUB", &message, turn);
@@ -285,6 +286,7 @@ impl Client {
                 Ok(Step::Op(op, len)) => {
                     self.handle(op, turn, published)?;
                     limits = self.parse_limits(turn.settings);
+                    memo = LineMemo::default();
                     taken += len;
                 }
                 Ok(Step::More(wanted)) => {

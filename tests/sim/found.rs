@@ -51,7 +51,7 @@ impl Room {
     }
 
     fn delivered(&self, shard: usize) -> u64 {
-        self.shards[shard].snapshot().routed.delivered
+        self.shards[shard].snapshot().routed.delivered.messages
     }
 }
 
@@ -135,5 +135,5 @@ fn what_a_paused_publisher_has_sent_is_published_when_it_leaves() {
     assert_eq!(paused, 1, "the consumer is over its share");
     room.say(0, publisher, "PUB b 1\r\nx\r\n");
     room.shards[0].hang_up(publisher, CloseReason::ClientClosed);
-    assert_eq!(room.shards[0].snapshot().routed.published, 3);
+    assert_eq!(room.shards[0].snapshot().routed.published.messages, 3);
 }

@@ -27,6 +27,8 @@ pub(crate) struct World {
     dice: Dice,
     now: Now,
     pub(crate) steps: u64,
+    /// The last step in which a client read or the server took a byte.
+    moved_at: u64,
     cores: Vec<Core>,
     clients: Vec<Client>,
     /// By client.
@@ -110,7 +112,9 @@ struct Wire {
 const PAYLOAD_MAX: usize = 16 * 1024;
 /// Subject, identifiers, reply and lengths of one delivery.
 const HEAD_MAX: usize = 1024;
-const STEPS_MAX: u64 = 400_000;
+/// Steps without a byte moving anywhere between clients and kernel after which nothing will move any more.
+const IDLE_STEPS_MAX: u64 = 50_000;
+const STEPS_MAX: u64 = 20_000_000;
 
 impl World {
     pub(crate) fn new(seed: u64, mutant: Mutant) -> World {
@@ -136,6 +140,7 @@ impl World {
             dice,
             now: Now::ZERO,
             steps: 0,
+            moved_at: 0,
             clients: Vec::new(),
             wires: Vec::new(),
             oracle: Oracle::default(),
@@ -220,12 +225,49 @@ impl World {
             } else {
                 self.some_client_reads()?;
             }
-            if self.steps - started > STEPS_MAX {
-                let text = format!("still busy after {STEPS_MAX} steps");
+            let idle = self.steps - started.max(self.moved_at);
+            if idle > IDLE_STEPS_MAX || self.steps - started > STEPS_MAX {
+                let steps = self.steps - started;
+                let text = format!(
+                    "still busy after {steps} steps, without a byte for {idle}{}",
+                    self.who_is_busy()
+                );
                 return broken(Promise::ComesToRest, text);
             }
         }
         self.judge_round()
+    }
+
+    /// For the one who has to find out why.
+    fn who_is_busy(&self) -> String {
+        let mut text = String::new();
+        for (index, core) in self.cores.iter().enumerate() {
+            let shard = &core.shard;
+            text += &format!(
+                "\nshard {index} {:?}: arrivals {}, open parcels {}, dirty {}, congested {}, may send {}",
+                core.phase,
+                shard.has_arrivals(),
+                shard.has_open_parcels(),
+                shard.has_dirty(),
+                shard.is_congested(),
+                shard.may_send()
+            );
+            for connection in &core.connections {
+                let wire = &self.wires[connection.client];
+                text += &format!(
+                    "\n  client {}: reaped {}, in flight {}, pending {}, reads {}, closing {:?}, on the wire {} in, {} out",
+                    connection.client,
+                    connection.reaped.len(),
+                    connection.in_flight.is_some(),
+                    shard.pending(connection.id),
+                    connection.is_reading,
+                    connection.closing_since,
+                    wire.to_server.len(),
+                    wire.to_client.len()
+                );
+            }
+        }
+        text
     }
 
     fn is_at_rest(&self) -> bool {
@@ -238,8 +280,7 @@ impl World {
                     || !connection.is_reading
                     || (self.clients[connection.client].fate != Fate::Here && !connection.saw_end)
             };
-            core.phase == Phase::Reap
-                && core.arrivals.is_empty()
+            core.arrivals.is_empty()
                 && !shard.has_arrivals()
                 && !shard.has_open_parcels()
                 && !shard.has_dirty()
@@ -266,8 +307,8 @@ impl World {
         for core in &self.cores {
             let snapshot = core.shard.snapshot();
             let routed = snapshot.routed;
-            totals.published += routed.published;
-            totals.delivered += routed.delivered;
+            totals.published += routed.published.messages;
+            totals.delivered += routed.delivered.messages;
             totals.dropped_no_interest += routed.dropped_no_interest;
             totals.dropped_interest_gone += routed.dropped_interest_gone;
             totals.dropped_group_gone += routed.dropped_group_gone;
@@ -359,6 +400,9 @@ impl World {
         }
         let count = some_of(wire.to_client.len(), &mut self.dice.kernel);
         let bytes: Vec<u8> = wire.to_client.drain(..count).collect();
+        if count > 0 {
+            self.moved_at = self.steps;
+        }
         let rng = &mut self.dice.workload;
         let says = client.hear(&bytes, &self.knobs, rng, &mut self.oracle, &mut self.mutant)?;
         wire.to_server.extend(says);
@@ -486,6 +530,8 @@ impl World {
             wires,
             dice,
             mutant,
+            moved_at,
+            steps,
             ..
         } = self;
         let Core {
@@ -519,6 +565,7 @@ impl World {
             }
             let count = some_of(wire.to_server.len(), &mut dice.kernel);
             if count > 0 {
+                *moved_at = *steps;
                 let bytes = wire.to_server.drain(..count).collect();
                 connection.reaped.push_back(Input::Bytes(bytes));
             }

@@ -17,6 +17,17 @@ pub(crate) struct RawClient {
     patience: Duration,
 }
 
+/// A delivered message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) subject: String,
+    pub(crate) sid: String,
+    /// Empty when there was none.
+    pub(crate) reply: String,
+    /// Headers, if any, and payload.
+    pub(crate) body: Vec<u8>,
+}
+
 impl RawClient {
     /// Connects; the greeting (`INFO`) is left for the first [`RawClient::line`].
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
@@ -43,6 +54,50 @@ impl RawClient {
             .expect("CONNECT is sent");
         client.sync().expect("the broker answers CONNECT and PING");
         client
+    }
+
+    /// The next message: its `MSG` or `HMSG` line and as many bytes as that says. Answers `PING`s that come first,
+    /// and passes over `INFO`; fails when anything else comes.
+    pub(crate) fn message(&mut self) -> io::Result<Message> {
+        loop {
+            let line = self.line()?;
+            if line == b"PING\r\n" {
+                self.send(b"PONG\r\n")?;
+            } else if !line.starts_with(b"INFO ") {
+                return self.body_of(&line);
+            }
+        }
+    }
+
+    fn body_of(&mut self, line: &[u8]) -> io::Result<Message> {
+        let text = std::str::from_utf8(line).map_err(|_| unexpected("a message", line))?;
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let (subject, sid, reply, size) = match words[..] {
+            ["MSG", subject, sid, size] | ["HMSG", subject, sid, _, size] => {
+                (subject, sid, "", size)
+            }
+            ["MSG", subject, sid, reply, size] | ["HMSG", subject, sid, reply, _, size] => {
+                (subject, sid, reply, size)
+            }
+            _ => return Err(unexpected("a message", line)),
+        };
+        let size: usize = size.parse().map_err(|_| unexpected("a message", line))?;
+        let mut body = self.exactly(size + 2)?;
+        if !body.ends_with(b"\r\n") {
+            return Err(unexpected("CRLF behind the payload", &body[size..]));
+        }
+        body.truncate(size);
+        Ok(Message {
+            subject: subject.to_owned(),
+            sid: sid.to_owned(),
+            reply: reply.to_owned(),
+            body,
+        })
+    }
+
+    /// The socket, for what has no method here.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
     }
 
     /// How long a read waits for bytes before it fails with `TimedOut`.

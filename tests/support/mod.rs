@@ -15,5 +15,5 @@
 mod client;
 mod server;
 
-pub(crate) use client::RawClient;
-pub(crate) use server::{Launch, Server};
+pub(crate) use client::{Message, RawClient};
+pub(crate) use server::{Folder, Launch, Server, wait_until};

@@ -44,7 +44,13 @@ fn parse_pieces<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Owned> {
     for piece in pieces {
         carry.extend_from_slice(piece);
         let mut taken = 0;
+        let mut memo = LineMemo::default();
         while taken < carry.len() {
+            if let Some((message, len)) = next_publish(&carry[taken..], &LIMITS, &mut memo) {
+                found.push(own(Op::Publish(message)));
+                taken += len;
+                continue;
+            }
             match parse(&carry[taken..], &LIMITS) {
                 Ok(Step::Op(op, len)) => {
                     assert!(len > 0 && len <= carry.len() - taken);
@@ -185,8 +191,8 @@ fn dialogue() -> impl Strategy<Value = Vec<u8>> {
             line.extend(words);
             line.join(blank) + ending
         });
-    prop::collection::vec(prop_oneof![2 => publish.boxed(), 1 => plain.boxed()], 0..8)
-        .prop_map(|lines| lines.concat().into_bytes())
+    prop::collection::vec((prop_oneof![2 => publish.boxed(), 1 => plain.boxed()], 1usize..4), 0..8)
+        .prop_map(|lines| lines.into_iter().map(|(line, times)| line.repeat(times)).collect::<String>().into_bytes())
 }
 
 proptest! {
