@@ -12,8 +12,14 @@ pub fn same(left: &[u8], right: &[u8]) -> bool {
     match left.len() {
         0 => true,
         1..4 => left.iter().eq(right),
-        4..8 => left.first_chunk::<4>() == right.first_chunk() && left.last_chunk::<4>() == right.last_chunk(),
-        8..=16 => left.first_chunk::<8>() == right.first_chunk() && left.last_chunk::<8>() == right.last_chunk(),
+        4..8 => {
+            left.first_chunk::<4>() == right.first_chunk()
+                && left.last_chunk::<4>() == right.last_chunk()
+        }
+        8..=16 => {
+            left.first_chunk::<8>() == right.first_chunk()
+                && left.last_chunk::<8>() == right.last_chunk()
+        }
         _ => left == right,
     }
 }

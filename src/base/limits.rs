@@ -45,9 +45,15 @@ pub const SHARED_TAIL_BYTES: usize = 4096;
 /// Bytes an outbox may hold before it slows the publishers that fill it.
 pub const OUTBOX_SHARE_BYTES: usize = 1 << 20;
 
-/// The longest pause of a publisher for one full outbox, and how long an outbox above its share may ask for pauses
-/// without draining (nats-server: 2 to 5 ms a time, 10 ms per read).
-pub const PAUSE_MAX: Duration = Duration::from_millis(2);
+/// A pause of a publisher ends by itself after this long (nats-server: 2 to 5 ms, 10 ms per read).
+pub const PAUSE: Duration = Duration::from_millis(1);
+
+/// Pauses that a consumer may ask for without draining anything.
+pub const PAUSE_CREDIT_MAX: Duration = Duration::from_millis(20);
+
+/// What it must drain to earn the time of one more pause: a consumer that takes 500 MB/s may slow its publishers to its
+/// own pace, one that takes 10 MB/s for 2 % of the time.
+pub const PAUSE_EARNED_BY_BYTES: usize = 512 * 1024;
 
 /// Publishers that one outbox remembers having paused; the pauses of further ones end by themselves.
 pub const FEEDERS_MAX: usize = 64;

@@ -81,7 +81,9 @@ impl Cache {
     #[inline]
     fn find(&self, subject: &[u8]) -> Option<u32> {
         let is_it = |key: &u32| same(self.entries[*key as usize].answer.subject(), subject);
-        self.table.find(self.hasher.hash_one(subject), is_it).copied()
+        self.table
+            .find(self.hasher.hash_one(subject), is_it)
+            .copied()
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 //! The JSON of `CONNECT`. *Control path.*
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
 /// What a client says of itself. A field that is missing or null keeps what was before: first the defaults, then what
@@ -59,7 +59,9 @@ impl ConnectOptions {
         let text = String::from_utf8_lossy(json);
         let mut merged = self.clone();
         let mut reader = serde_json::Deserializer::from_str(&text);
-        let read = Merge(&mut merged).deserialize(&mut reader).and_then(|()| reader.end());
+        let read = Merge(&mut merged)
+            .deserialize(&mut reader)
+            .and_then(|()| reader.end());
         read.map_err(|_| NotConnect)?;
         *self = merged;
         Ok(())

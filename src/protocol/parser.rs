@@ -82,7 +82,10 @@ pub fn next_publish<'a>(
         if !is_allowed {
             return None;
         }
-        *memo = LineMemo { text: &bytes[..line.body], line };
+        *memo = LineMemo {
+            text: &bytes[..line.body],
+            line,
+        };
     }
     let line = memo.line;
     let end = line.body + line.size;
@@ -156,7 +159,14 @@ impl Line {
                 || reply_end > subject_end + 1 && bytes[reply_end] == b' ')
             && bytes.get(end..end + 2)? == b"\r\n";
         let reply_len = reply_end.saturating_sub(subject_end + 1);
-        is_usual.then_some(Line { subject, subject_end, reply_len, header_len, size, body: end + 2 })
+        is_usual.then_some(Line {
+            subject,
+            subject_end,
+            reply_len,
+            header_len,
+            size,
+            body: end + 2,
+        })
     }
 }
 
@@ -176,7 +186,9 @@ fn blank_from(bytes: &[u8], start: usize) -> Option<usize> {
         at += 8;
     }
     let rest = bytes.get(at..)?;
-    rest.iter().position(|byte| *byte < b'!').map(|found| at + found)
+    rest.iter()
+        .position(|byte| *byte < b'!')
+        .map(|found| at + found)
 }
 
 /// A number of one to nine digits at `start`, and where it ends; `None` if it is followed by more of the same argument.
@@ -209,7 +221,9 @@ fn check_publish(
         return Err(ParseError::ControlLineTooLong);
     }
     if header_len.is_some_and(|len| len as usize > size) {
-        return Err(ParseError::BadArguments("header size is larger than the total size"));
+        return Err(ParseError::BadArguments(
+            "header size is larger than the total size",
+        ));
     }
     if size > limits.payload {
         return Err(ParseError::PayloadTooLarge(size));

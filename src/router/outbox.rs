@@ -10,8 +10,8 @@
 use super::batch::Batch;
 use crate::base::clock::Now;
 use crate::base::limits::{
-    BATCH_START_BYTES, BATCHES_SPARE, FEEDERS_MAX, OUTBOX_FLUSH_BYTES, OUTBOX_SHARE_BYTES,
-    PAUSE_MAX,
+    BATCH_START_BYTES, BATCHES_SPARE, FEEDERS_MAX, OUTBOX_FLUSH_BYTES, OUTBOX_SHARE_BYTES, PAUSE,
+    PAUSE_CREDIT_MAX, PAUSE_EARNED_BY_BYTES,
 };
 use crate::mesh::Sender;
 use bytes::Bytes;
@@ -19,7 +19,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// A connection that has drained nothing for this long may not slow anybody.
-const STUCK_AFTER: Duration = Duration::from_millis(20);
+const STUCK_AFTER: Duration = Duration::from_millis(250);
+/// Pauses on credit, counted in the bytes that earn them.
+const CREDIT_MAX: usize =
+    (PAUSE_CREDIT_MAX.as_micros() / PAUSE.as_micros()) as usize * PAUSE_EARNED_BY_BYTES;
 
 /// The outboxes of a shard, by connection slot.
 #[derive(Debug)]
@@ -58,10 +61,13 @@ struct Outbox {
     headers: bool,
     /// When the kernel last took something, or when it was given the batch in flight.
     progress: Now,
-    /// Since when it is above its share without having drained.
-    above_share: Option<Now>,
-    /// The publishers it has paused.
+    /// Bytes' worth of pauses it may still ask for.
+    credit: usize,
+    /// When it last asked for one.
+    paused_at: Option<Now>,
+    /// The publishers it has paused, and how far it must drain for them to go on.
     feeders: Vec<Sender>,
+    resume_below: usize,
     traffic: Traffic,
 }
 
@@ -120,6 +126,7 @@ impl Outboxes {
         );
         outbox.accepts = true;
         outbox.progress = self.now;
+        outbox.credit = CREDIT_MAX;
         outbox.traffic = Traffic::default();
     }
 
@@ -209,32 +216,47 @@ impl Outboxes {
     /// Whether the outbox holds more than its share, so that [`Outboxes::over_share`] should hear of the publisher.
     #[inline]
     pub(super) fn is_over_share(&self, slot: u32) -> bool {
-        self.boxes[slot as usize].pending > OUTBOX_SHARE_BYTES.min(self.limits.pending / 4)
+        self.boxes[slot as usize].pending > self.share()
     }
 
     /// Slows a publisher that fills an outbox above its share.
     ///
     /// That keeps a fast publisher from running megabytes ahead of a consumer that keeps up on the whole. It is no
-    /// weapon in the hand of one that does not: who has been above its share for [`PAUSE_MAX`] without draining slows
-    /// nobody until three quarters of the limit are full, nats-server's threshold, and nobody at all once stuck.
+    /// weapon in the hand of one that does not: pauses cost credit, and only draining earns it. When three quarters of
+    /// the limit are full, nats-server's threshold, it may ask without credit; unless it is stuck, and then it is about
+    /// to be closed.
     #[cold]
     #[inline(never)]
     pub(super) fn over_share(&mut self, slot: u32, publisher: Sender) {
-        if !self.limits.stall {
+        if !self.limits.stall || self.pauses.contains(&publisher) {
             return;
         }
+        let (share, nearly_full) = (self.share(), self.limits.pending / 4 * 3);
         let outbox = &mut self.boxes[slot as usize];
-        let since = *outbox.above_share.get_or_insert(self.now);
-        let keeps_up = self.now.since(since) < PAUSE_MAX;
-        let nearly_full = outbox.pending > self.limits.pending / 4 * 3;
-        let is_stuck = self.now.since(outbox.progress) > STUCK_AFTER;
-        if !(keeps_up || nearly_full) || is_stuck || self.pauses.contains(&publisher) {
+        let is_new_pause = outbox
+            .paused_at
+            .is_none_or(|at| self.now.since(at) >= PAUSE);
+        if outbox.credit >= PAUSE_EARNED_BY_BYTES {
+            outbox.resume_below = share / 2;
+        } else if outbox.pending > nearly_full && self.now.since(outbox.progress) < STUCK_AFTER {
+            outbox.resume_below = nearly_full - share / 2;
+        } else {
             return;
+        }
+        if is_new_pause {
+            outbox.paused_at = Some(self.now);
+            outbox.credit = outbox.credit.saturating_sub(PAUSE_EARNED_BY_BYTES);
         }
         self.pauses.push(publisher);
         if outbox.feeders.len() < FEEDERS_MAX && !outbox.feeders.contains(&publisher) {
             outbox.feeders.push(publisher);
         }
+    }
+
+    /// What an outbox may hold without slowing anybody.
+    #[inline]
+    fn share(&self) -> usize {
+        OUTBOX_SHARE_BYTES.min(self.limits.pending / 4)
     }
 
     /// The next batch to send, when there is one and none is in flight. Goes back with [`Outboxes::finished`].
@@ -259,9 +281,8 @@ impl Outboxes {
         let outbox = &mut self.boxes[slot as usize];
         outbox.pending -= bytes;
         outbox.progress = self.now;
-        let share = OUTBOX_SHARE_BYTES.min(self.limits.pending / 4);
-        if outbox.pending <= share / 2 {
-            outbox.above_share = None;
+        outbox.credit = (outbox.credit + bytes).min(CREDIT_MAX);
+        if !outbox.feeders.is_empty() && outbox.pending <= outbox.resume_below {
             self.resumes.append(&mut outbox.feeders);
         }
     }
@@ -468,26 +489,39 @@ mod tests {
         assert_eq!(outboxes.next_resume(), Some(FAST));
     }
 
+    /// Asks for a pause every [`PAUSE`] until none is granted; gives how many were.
+    fn pauses_granted(outboxes: &mut Outboxes, from: Now) -> (usize, Now) {
+        let mut now = from;
+        for granted in 0..1000 {
+            outboxes.set_now(now);
+            outboxes.over_share(0, FAST);
+            if outboxes.next_pause().is_none() {
+                return (granted, now);
+            }
+            now = now.after(PAUSE);
+        }
+        (1000, now)
+    }
+
     #[test]
-    fn who_does_not_drain_slows_nobody_for_long() {
+    fn pauses_cost_credit_that_only_draining_earns() {
         let mut outboxes = opened();
-        fill(&mut outboxes, OUTBOX_SHARE_BYTES + 1);
-        outboxes.over_share(0, FAST);
-        assert_eq!(outboxes.next_pause(), Some(FAST));
-        let other = Sender { shard: 1, ..FAST };
-        outboxes.set_now(Now::ZERO.after(PAUSE_MAX));
-        outboxes.over_share(0, other);
-        assert_eq!(outboxes.next_pause(), None, "its time is up");
-        fill(&mut outboxes, LIMITS.pending / 4 * 3);
-        outboxes.over_share(0, other);
-        assert_eq!(
-            outboxes.next_pause(),
-            Some(other),
-            "near the limit it may again"
-        );
-        outboxes.set_now(Now::ZERO.after(STUCK_AFTER * 2));
-        outboxes.over_share(0, Sender { shard: 2, ..FAST });
-        assert_eq!(outboxes.next_pause(), None, "but not when stuck");
+        fill(&mut outboxes, OUTBOX_SHARE_BYTES * 3);
+        let (granted, now) = pauses_granted(&mut outboxes, Now::ZERO);
+        assert_eq!(granted, CREDIT_MAX / PAUSE_EARNED_BY_BYTES);
+        let _batch = outboxes.take(0).expect("a batch");
+        outboxes.sent(0, PAUSE_EARNED_BY_BYTES * 2);
+        assert_eq!(pauses_granted(&mut outboxes, now).0, 2);
+    }
+
+    #[test]
+    fn near_the_limit_pauses_are_free_but_not_for_the_stuck() {
+        let mut outboxes = opened();
+        fill(&mut outboxes, LIMITS.pending / 4 * 3 + 1);
+        let (granted, now) = pauses_granted(&mut outboxes, Now::ZERO);
+        let free = STUCK_AFTER.as_micros() / PAUSE.as_micros();
+        assert_eq!(granted as u128, free, "until it counts as stuck");
+        assert_eq!(now.since(Now::ZERO), STUCK_AFTER);
     }
 
     #[test]

@@ -641,7 +641,10 @@ impl Ear {
         let eventfd = rustix::io::dup(bell)?;
         // SAFETY: the descriptor was just made and belongs to nobody else; the file closes it.
         let bell = unsafe { BufferedFile::from_raw_fd(eventfd.into_raw_fd()) };
-        Ok(Ear { bell: Rc::new(bell), read: None })
+        Ok(Ear {
+            bell: Rc::new(bell),
+            read: None,
+        })
     }
 
     /// Waits for the bell. Dropped before it has rung, it goes on listening for the next call.
@@ -651,7 +654,8 @@ impl Ear {
             let bell = Rc::clone(bell);
             Box::pin(async move {
                 let read = bell.read_at(0, size_of::<u64>()).await;
-                read.map(drop).map_err(|error| io::Error::other(error.to_string()))
+                read.map(drop)
+                    .map_err(|error| io::Error::other(error.to_string()))
             })
         });
         let heard = read.await;

@@ -12,7 +12,7 @@ use super::close::CloseReason;
 use super::settings::Settings;
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
-use crate::base::limits::{PAUSE_MAX, SHARED_TAIL_BYTES};
+use crate::base::limits::SHARED_TAIL_BYTES;
 use crate::base::log::{Level, Log};
 use crate::config::Auth;
 use crate::interest::{Memo, SubscriptionId};
@@ -20,7 +20,7 @@ use crate::protocol::connect::ConnectOptions;
 use crate::protocol::info::Occasion;
 use crate::protocol::message::{Message, write_tail};
 use crate::protocol::op::Op;
-use crate::protocol::parser::{self, LineMemo, Limits, ParseError, Step};
+use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
 use crate::protocol::reply::{self, ErrorReply, quoted};
 use crate::router::{Publisher, Router, Sender, Traffic};
 use crate::subject::{self, Pattern};
@@ -64,7 +64,7 @@ pub struct Client {
     pinged_at: Option<Now>,
     pings_out: u32,
     auth_deadline: Option<Now>,
-    paused_until: Option<Now>,
+    is_paused: bool,
     /// Whether the account was told, after the first ping.
     told_account: bool,
 }
@@ -120,7 +120,7 @@ impl Client {
             pinged_at: None,
             pings_out: 0,
             auth_deadline: wants_credentials.then(|| turn.now.after(turn.settings.auth_timeout)),
-            paused_until: None,
+            is_paused: false,
             told_account: false,
         };
         client.say_info(turn, Occasion::Announcement);
@@ -166,7 +166,7 @@ impl Client {
     /// Takes in bytes from the connection.
     pub fn receive(&mut self, bytes: &[u8], turn: &mut Turn<'_>) -> Handled {
         self.heard_at = turn.now;
-        if self.paused_until.is_some() {
+        if self.is_paused {
             self.carry.extend_from_slice(bytes);
             return Ok(());
         }
@@ -308,12 +308,7 @@ impl Client {
     }
 
     #[inline(never)]
-    fn handle(
-        &mut self,
-        op: Op<'_>,
-        turn: &mut Turn<'_>,
-        published: &mut Traffic,
-    ) -> Handled {
+    fn handle(&mut self, op: Op<'_>, turn: &mut Turn<'_>, published: &mut Traffic) -> Handled {
         self.trace_op(&op, turn);
         match op {
             Op::Publish(message) => {
@@ -606,23 +601,14 @@ impl Client {
         self.say_info(turn, Occasion::Announcement);
     }
 
-    /// Stops taking operations in until [`Client::resume`] or until the pause is over. Says whether it had not before.
-    pub fn pause(&mut self, now: Now) -> bool {
-        self.paused_until.replace(now.after(PAUSE_MAX)).is_none()
-    }
-
-    pub fn is_paused(&self) -> bool {
-        self.paused_until.is_some()
-    }
-
-    /// Whether a pause has lasted long enough.
-    pub fn is_pause_over(&self, now: Now) -> bool {
-        self.paused_until.is_some_and(|until| until <= now)
+    /// Stops taking operations in until [`Client::resume`]. Says whether it had not before.
+    pub fn pause(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_paused, true)
     }
 
     /// Ends a pause and takes in what came meanwhile.
     pub fn resume(&mut self, turn: &mut Turn<'_>) -> Handled {
-        if self.paused_until.take().is_none() {
+        if !std::mem::take(&mut self.is_paused) {
             return Ok(());
         }
         let carried = std::mem::take(&mut self.carry);

@@ -18,6 +18,7 @@ mod lame_duck;
 
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId, ShardId, ShardSet};
+use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
@@ -53,8 +54,8 @@ pub struct Shard {
     /// How often each slot has been used.
     reuses: Vec<u32>,
     timers: BinaryHeap<Reverse<(Now, u32, u32)>>,
-    /// Paused publishers; few, and not for long.
-    paused: Vec<ConnectionId>,
+    /// Paused publishers, with the end of their pause; few, and not for long.
+    paused: Vec<(Now, ConnectionId)>,
     effects: Vec<Effect>,
     log: Log,
     now: Now,
@@ -205,11 +206,8 @@ impl Shard {
                 self.timers.push(Reverse((client.deadline(), slot, reuse)));
             }
         }
-        for id in self.paused.clone() {
-            if self
-                .client(id)
-                .is_none_or(|client| client.is_pause_over(self.now))
-            {
+        for (until, id) in self.paused.clone() {
+            if until <= self.now {
                 self.resume(id);
             }
         }
@@ -225,9 +223,7 @@ impl Shard {
         let timer = self.timers.peek().map(|Reverse((at, ..))| *at);
         let stuck = self.stuck_check_at;
         let duck = self.lame_duck.as_ref().map(LameDuck::next_at);
-        // A pause is a matter of milliseconds: look again soon.
-        let pause =
-            (!self.paused.is_empty()).then(|| self.now.after(crate::base::limits::PAUSE_MAX / 2));
+        let pause = self.paused.iter().map(|(until, _)| *until).min();
         [timer, stuck, duck, pause].into_iter().flatten().min()
     }
 
@@ -294,6 +290,7 @@ impl Shard {
     pub fn batch_progressed(&mut self, id: ConnectionId, bytes: usize) {
         if self.is_current(id) {
             self.router.outboxes.sent(id.slot, bytes);
+            self.settle();
         }
     }
 
@@ -467,18 +464,18 @@ impl Shard {
     }
 
     fn pause(&mut self, id: ConnectionId) {
-        let now = self.now;
+        let until = self.now.after(PAUSE);
         if let Some(client) = self.client_mut(id)
-            && client.pause(now)
+            && client.pause()
         {
-            self.paused.push(id);
+            self.paused.push((until, id));
             self.tally.pauses += 1;
             self.effects.push(Effect::PauseReading(id));
         }
     }
 
     fn resume(&mut self, id: ConnectionId) {
-        let Some(index) = self.paused.iter().position(|other| *other == id) else {
+        let Some(index) = self.paused.iter().position(|(_, other)| *other == id) else {
             return;
         };
         self.paused.swap_remove(index);
@@ -540,7 +537,7 @@ impl Shard {
         } else {
             self.router.outboxes.seal(id.slot);
         }
-        self.paused.retain(|other| *other != id);
+        self.paused.retain(|(_, other)| *other != id);
         self.effects.push(Effect::Close(id));
     }
 

@@ -191,8 +191,20 @@ fn dialogue() -> impl Strategy<Value = Vec<u8>> {
             line.extend(words);
             line.join(blank) + ending
         });
-    prop::collection::vec((prop_oneof![2 => publish.boxed(), 1 => plain.boxed()], 1usize..4), 0..8)
-        .prop_map(|lines| lines.into_iter().map(|(line, times)| line.repeat(times)).collect::<String>().into_bytes())
+    prop::collection::vec(
+        (
+            prop_oneof![2 => publish.boxed(), 1 => plain.boxed()],
+            1usize..4,
+        ),
+        0..8,
+    )
+    .prop_map(|lines| {
+        lines
+            .into_iter()
+            .map(|(line, times)| line.repeat(times))
+            .collect::<String>()
+            .into_bytes()
+    })
 }
 
 proptest! {
