@@ -43,7 +43,7 @@ pub const BATCHES_SPARE: usize = 64;
 pub const SHARED_TAIL_BYTES: usize = 4096;
 
 /// Bytes an outbox may hold before it slows the publishers that fill it.
-pub const OUTBOX_SHARE_BYTES: usize = 1 << 20;
+pub const OUTBOX_SHARE_BYTES: usize = 512 * 1024;
 
 /// A pause of a publisher ends by itself after this long (nats-server: 2 to 5 ms, 10 ms per read).
 pub const PAUSE: Duration = Duration::from_millis(1);

@@ -179,6 +179,13 @@ impl Mesh {
             .any(|peer| !peer.from.is_empty())
     }
 
+    /// Parcels from `shard` that have come in and not been received.
+    #[inline]
+    pub fn arrived(&self, shard: ShardId) -> usize {
+        let peer = self.peers.get(shard.index()).and_then(Option::as_ref);
+        peer.map_or(0, |peer| peer.from.slots())
+    }
+
     /// The next parcel that came from `shard`.
     #[inline]
     pub fn receive(&mut self, shard: ShardId) -> Option<Parcel> {
@@ -299,6 +306,7 @@ mod tests {
                 connection,
             },
             plain: true,
+            echo: true,
             hops: 0,
         };
         mesh.send(to, &message, None, routing, std::iter::empty());

@@ -48,6 +48,8 @@ pub struct Carried<'a> {
     pub publisher: Sender,
     /// Whether plain subscriptions get it, beside the queue groups picked.
     pub plain: bool,
+    /// Whether its publisher's own subscriptions may get it.
+    pub echo: bool,
     /// How often it has been handed on because a picked member had left.
     pub hops: u8,
     picks: &'a [u8],
@@ -65,6 +67,7 @@ pub struct Sender {
 pub struct Routing {
     pub publisher: Sender,
     pub plain: bool,
+    pub echo: bool,
     pub hops: u8,
 }
 
@@ -118,13 +121,14 @@ impl Parcel {
         let Routing {
             publisher,
             plain,
+            echo,
             hops,
         } = routing;
         self.packed.push(MESSAGE);
         self.packed.extend_from_slice(&[
             publisher.shard,
             hops,
-            u8::from(plain),
+            u8::from(plain) | u8::from(echo) << 1,
             u8::from(shared.is_some()),
         ]);
         self.put_connection(publisher.connection);
@@ -257,7 +261,8 @@ impl<'a> Items<'a> {
             message,
             shared,
             publisher,
-            plain: plain == 1,
+            plain: plain & 1 != 0,
+            echo: plain & 2 != 0,
             hops,
             picks: self.take_bytes(),
         }
@@ -330,7 +335,7 @@ mod tests {
                     header_len: share.then_some(0),
                 };
                 let shared = share.then(|| Bytes::copy_from_slice(&tail));
-                let routing = Routing { publisher, plain: *plain, hops: *hops };
+                let routing = Routing { publisher, plain: *plain, echo: true, hops: *hops };
                 parcel.put_message(&message, shared.as_ref(), routing, picks.iter().map(String::as_bytes));
                 let picks = picks.iter().map(|pick| pick.as_bytes().to_vec()).collect();
                 expected.push((subject.as_bytes().to_vec(), tail.clone(), share.then_some(0), picks, *plain, *hops));

@@ -245,11 +245,14 @@ fn complete(bytes: &[u8], body: usize, size: usize) -> Result<Option<usize>, Par
     }
 }
 
-/// What of an unfinished operation must be kept: nats-server skips whatever follows `PING`, `PONG` and `+OK` up to the
-/// line end, at any length, and it need not be carried about.
+/// What of an unfinished operation must be kept. nats-server skips whatever follows `PING`, `PONG` and `+OK` up to the
+/// line end, and blanks before arguments, both at any length: none of it need be carried about.
 pub fn essential(unfinished: &[u8]) -> &[u8] {
     match verb(unfinished) {
         Ok(Some((Verb::Ping | Verb::Pong | Verb::Ok, len))) => &unfinished[..len],
+        Ok(Some((_, len))) if unfinished[len..].iter().all(|byte| is_blank(*byte)) => {
+            &unfinished[..len]
+        }
         _ => unfinished,
     }
 }

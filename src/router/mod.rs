@@ -20,7 +20,7 @@ use crate::base::slab::Slab;
 use crate::interest::{
     Fanout, GroupFanout, Interest, Memo, Route, Subscription, SubscriptionId, Wants,
 };
-use crate::mesh::{Carried, Mesh, Routing};
+use crate::mesh::{Carried, Mesh, Parcel, Routing};
 use crate::protocol::message::Message;
 use crate::subject::Pattern;
 use bytes::Bytes;
@@ -41,6 +41,8 @@ pub struct Router {
     lane_memos: Vec<Memo>,
     /// Subscriptions that have had their last delivery, to be ended by their sessions.
     spent: Vec<SubscriptionId>,
+    /// Messages picked for groups that seem to be empty, one a parcel, and who sent them.
+    homeless: Vec<(ShardId, Parcel)>,
     /// Scratch: which shards a message's queue groups were picked on.
     picks: Vec<(ShardId, usize)>,
     /// Scratch: a tail with its headers left out.
@@ -89,6 +91,7 @@ impl Router {
             counters: Counters::default(),
             rng,
             spent: Vec::new(),
+            homeless: Vec::new(),
             picks: Vec::new(),
             bare: Vec::new(),
         }
@@ -116,6 +119,8 @@ impl Router {
     }
 
     pub fn unsubscribe(&mut self, id: SubscriptionId) {
+        // It may have had its last delivery a moment ago, in the same run of operations.
+        self.spent.retain(|spent| *spent != id);
         let change = self.interest.unsubscribe(id);
         self.announce(change);
     }
@@ -178,6 +183,7 @@ impl Router {
                 let routing = Routing {
                     publisher: publisher.sender,
                     plain: true,
+                    echo: publisher.echo,
                     hops: 0,
                 };
                 fan_out(
@@ -198,7 +204,7 @@ impl Router {
 
     /// Delivers a message that another shard sent to subscriptions of this one.
     #[inline]
-    pub fn receive(&mut self, from: ShardId, carried: &Carried<'_>) {
+    pub fn receive(&mut self, from: ShardId, carried: &Carried<'_>, is_last_word: bool) {
         let message = &carried.message;
         let memo = &mut self.lane_memos[from.index()];
         let Some((answer, subscriptions)) = self.interest.answer(message.subject, memo) else {
@@ -214,7 +220,9 @@ impl Router {
             shared: carried.shared,
             size: message.size(),
             sender: carried.publisher,
-            deaf: None,
+            // Handed on, it may come home.
+            deaf: (!carried.echo && carried.publisher.shard == self.mesh.shard().0)
+                .then_some(carried.publisher.connection.slot),
         };
         let mut reached = false;
         let fanout = match answer.route() {
@@ -240,34 +248,39 @@ impl Router {
         }
         for name in carried.picks() {
             let group = fanout.and_then(|f| f.groups.iter().find(|group| *group.name == *name));
-            let (Some(fanout), Some(group)) = (fanout, group) else {
-                delivering.counters.dropped_group_gone += 1;
-                continue;
-            };
-            let start = self.rng.below(u32::MAX) as usize;
-            if delivering.deliver_to_member(fanout, group, start) {
-                continue;
+            let mut next = None;
+            if let (Some(fanout), Some(group)) = (fanout, group) {
+                let start = self.rng.below(u32::MAX) as usize;
+                if delivering.deliver_to_member(fanout, group, start) {
+                    continue;
+                }
+                // The member has left while the message was on its way. Somebody else in the group must get it.
+                next = peer_of(group, &mut self.rng);
             }
-            // The member has left while the message was on its way. Somebody else in the group must get it.
-            let next = peer_of(group, &mut self.rng).filter(|_| carried.hops < QUEUE_HOPS_MAX);
-            let Some(next) = next else {
-                delivering.counters.dropped_group_gone += 1;
-                continue;
-            };
-            delivering.counters.handed_on += 1;
             let routing = Routing {
                 publisher: carried.publisher,
                 plain: false,
+                echo: carried.echo,
                 hops: carried.hops + 1,
             };
-            self.mesh.send(
-                next,
-                message,
-                carried.shared,
-                routing,
-                std::iter::once(name),
-            );
+            let (shared, name) = (carried.shared, std::iter::once(name));
+            if carried.hops >= QUEUE_HOPS_MAX || (next.is_none() && is_last_word) {
+                delivering.counters.dropped_group_gone += 1;
+            } else if let Some(next) = next {
+                delivering.counters.handed_on += 1;
+                self.mesh.send(next, message, shared, routing, name);
+            } else {
+                let mut parcel = Parcel::default();
+                parcel.put_message(message, shared, routing, name);
+                self.homeless.push((from, parcel));
+            }
         }
+    }
+
+    /// Messages that found no member of their group. A member that was there before they were published may be
+    /// announced on a lane not drained yet: only after all lanes have been drained once more is the group really empty.
+    pub fn take_homeless(&mut self) -> Vec<(ShardId, Parcel)> {
+        std::mem::take(&mut self.homeless)
     }
 
     /// Notes what another shard wants.

@@ -55,6 +55,8 @@ struct Outbox {
     full: VecDeque<Batch>,
     pending: usize,
     in_flight: bool,
+    /// What the kernel has not taken of the batch in flight.
+    unsent: usize,
     accepts: bool,
     is_dirty: bool,
     is_heavy: bool,
@@ -272,6 +274,7 @@ impl Outboxes {
             .unwrap_or_else(|| std::mem::take(&mut outbox.open));
         assert!(!batch.is_empty(), "pending bytes are in a batch");
         outbox.in_flight = true;
+        outbox.unsent = batch.len();
         outbox.progress = self.now;
         Some(batch)
     }
@@ -280,6 +283,7 @@ impl Outboxes {
     pub fn sent(&mut self, slot: u32, bytes: usize) {
         let outbox = &mut self.boxes[slot as usize];
         outbox.pending -= bytes;
+        outbox.unsent -= bytes;
         outbox.progress = self.now;
         outbox.credit = (outbox.credit + bytes).min(CREDIT_MAX);
         if !outbox.feeders.is_empty() && outbox.pending <= outbox.resume_below {
@@ -292,6 +296,8 @@ impl Outboxes {
         let outbox = &mut self.boxes[slot as usize];
         assert!(outbox.in_flight, "a batch comes back once");
         outbox.in_flight = false;
+        // What was given up is owed no more.
+        outbox.pending -= std::mem::take(&mut outbox.unsent);
         if outbox.pending > 0 && !outbox.is_dirty {
             outbox.is_dirty = true;
             self.dirty.push(slot);
@@ -336,6 +342,11 @@ impl Outboxes {
     /// A publisher to pause for a moment.
     pub fn next_pause(&mut self) -> Option<Sender> {
         self.pauses.pop()
+    }
+
+    /// Whether [`Outboxes::next_resume`] has somebody.
+    pub fn has_resumes(&self) -> bool {
+        !self.resumes.is_empty()
     }
 
     /// A publisher whose reason to pause is gone.

@@ -67,7 +67,9 @@ impl Acceptor {
 
     /// Closes the listening socket: lame duck mode, or the end.
     pub(super) fn stop(&mut self, ring: &mut Ring) {
-        if self.listener.take().is_some() {
+        if let Some(listener) = self.listener.take() {
+            // The armed accept holds the socket a while longer; it must not go on listening on the port meanwhile.
+            let _ = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both);
             ring.cancel_accept(LISTENER);
         }
         self.retry_at = None;
@@ -91,7 +93,7 @@ impl Acceptor {
                 self.back_off = BACK_OFF;
                 self.place(socket, log)
             }
-            Err(Errno::CANCELED) => return None,
+            Err(_) if self.listener.is_none() => return None,
             // The peer was gone before it was accepted.
             Err(Errno::CONNABORTED | Errno::PROTO | Errno::AGAIN) => None,
             Err(error) => {

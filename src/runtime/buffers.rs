@@ -17,9 +17,9 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Buffers of one shard. A power of two. Together they should fit the L2 cache: a ring of them is used in turn.
-pub(super) const BUFFERS: u16 = 64;
+pub(super) const BUFFERS: u16 = 32;
 /// Bytes per buffer; one receive brings at most this much.
-pub(super) const BUFFER_BYTES: u32 = 32 * 1024;
+pub(super) const BUFFER_BYTES: u32 = 64 * 1024;
 
 const PAGE: usize = 4096;
 const GROUP: u16 = 0;

@@ -178,7 +178,7 @@ impl Pump {
         self.ring.submit_and_reap(&mut self.events)?;
         let mut busy = !self.events.is_empty() || self.shard.has_arrivals();
         self.sort_events(now);
-        self.shard.drain_lanes();
+        self.drain_lanes();
         busy |= self.follow_directives();
         busy |= self.ingest();
         if self
@@ -253,6 +253,13 @@ impl Pump {
         if let Some(socket) = self.socket(id) {
             socket.is_receiving = false;
             self.rearm.push(id);
+        }
+    }
+
+    fn drain_lanes(&mut self) {
+        self.shard.begin_drain();
+        while self.shard.drain_next() {
+            self.flush_heavy();
         }
     }
 

@@ -23,7 +23,7 @@ use crate::base::log::{Level, Log, Record};
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
 use crate::config::duration::GoDuration;
-use crate::mesh::{Item, Mesh};
+use crate::mesh::{Item, Mesh, Parcel};
 use crate::router::{Batch, Counters, Outboxes, Router, Sender};
 use crate::session::client::{Client, Turn};
 use crate::session::close::CloseReason;
@@ -56,6 +56,10 @@ pub struct Shard {
     timers: BinaryHeap<Reverse<(Now, u32, u32)>>,
     /// Paused publishers, with the end of their pause; few, and not for long.
     paused: Vec<(Now, ConnectionId)>,
+    /// Parcels of each peer that this turn still takes in.
+    to_drain: Vec<(ShardId, usize)>,
+    /// Messages whose queue group seemed empty; looked at again when every lane has been drained once more.
+    second_look: Vec<(ShardId, Parcel)>,
     effects: Vec<Effect>,
     log: Log,
     now: Now,
@@ -105,6 +109,8 @@ impl Shard {
             reuses: Vec::new(),
             timers: BinaryHeap::new(),
             paused: Vec::new(),
+            to_drain: Vec::new(),
+            second_look: Vec::new(),
             effects: Vec::new(),
             log: Log::new(settings.debug, settings.trace),
             now: Now::ZERO,
@@ -165,32 +171,81 @@ impl Shard {
 
     /// The connection is gone: the peer has closed it, or the kernel reports an error.
     pub fn hang_up(&mut self, id: ConnectionId, reason: CloseReason) {
+        if reason == CloseReason::ClientClosed {
+            // It was told that it may leave its bytes here; a pause must not make them disappear.
+            self.resume(id);
+        }
         self.close(id, reason);
         self.settle();
     }
 
-    /// Takes in everything that has come over the lanes.
+    /// Takes in everything that has come over the lanes by now. What comes meanwhile waits for the next turn: a busy
+    /// peer could keep this one from ever sending.
     pub fn drain_lanes(&mut self) {
-        for peer in self.router.mesh.peers() {
-            while let Some(parcel) = self.router.mesh.receive(peer) {
-                for item in parcel.items() {
-                    match item {
-                        Item::Message(carried) => self.router.receive(peer, &carried),
-                        Item::Wants {
-                            pattern,
-                            queue,
-                            weight,
-                        } => {
-                            self.router.peer_wants(peer, pattern, queue, weight);
-                        }
-                        Item::Pause(publisher) => self.pause(publisher),
-                        Item::Resume(publisher) => self.resume(publisher),
-                    }
-                }
+        self.begin_drain();
+        while self.drain_next() {}
+    }
+
+    /// Notes what has come over the lanes by now, for [`Shard::drain_next`].
+    pub fn begin_drain(&mut self) {
+        let mesh = &self.router.mesh;
+        self.to_drain.clear();
+        self.to_drain
+            .extend(mesh.peers().map(|peer| (peer, mesh.arrived(peer))));
+    }
+
+    /// Takes in the next of the parcels noted; says whether there was one. In between, heavy outboxes may be sent.
+    pub fn drain_next(&mut self) -> bool {
+        loop {
+            if let Some((peer, parcel)) = self.next_parcel() {
+                self.unpack(peer, &parcel, false);
                 self.router.mesh.recycle(parcel);
-                self.settle();
+                return true;
+            }
+            // All lanes have been drained since these were set aside: the groups they are for are really empty.
+            for (peer, parcel) in std::mem::take(&mut self.second_look) {
+                self.unpack(peer, &parcel, true);
+            }
+            self.second_look = self.router.take_homeless();
+            if self.second_look.is_empty() {
+                return false;
+            }
+            self.begin_drain();
+        }
+    }
+
+    fn next_parcel(&mut self) -> Option<(ShardId, Parcel)> {
+        while let Some((peer, left)) = self.to_drain.last_mut() {
+            if *left > 0 {
+                *left -= 1;
+                let peer = *peer;
+                let parcel = self.router.mesh.receive(peer);
+                return Some((
+                    peer,
+                    parcel.expect("what has arrived stays until it is received"),
+                ));
+            }
+            self.to_drain.pop();
+        }
+        None
+    }
+
+    fn unpack(&mut self, peer: ShardId, parcel: &Parcel, is_last_word: bool) {
+        for item in parcel.items() {
+            match item {
+                Item::Message(carried) => self.router.receive(peer, &carried, is_last_word),
+                Item::Wants {
+                    pattern,
+                    queue,
+                    weight,
+                } => {
+                    self.router.peer_wants(peer, pattern, queue, weight);
+                }
+                Item::Pause(publisher) => self.pause(publisher),
+                Item::Resume(publisher) => self.resume(publisher),
             }
         }
+        self.settle();
     }
 
     /// Does what is due.
@@ -224,7 +279,11 @@ impl Shard {
         let stuck = self.stuck_check_at;
         let duck = self.lame_duck.as_ref().map(LameDuck::next_at);
         let pause = self.paused.iter().map(|(until, _)| *until).min();
-        [timer, stuck, duck, pause].into_iter().flatten().min()
+        let resume = self.router.outboxes.has_resumes().then_some(self.now);
+        [timer, stuck, duck, pause, resume]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Puts what is packed on the lanes; gives the shards to wake.
@@ -289,8 +348,9 @@ impl Shard {
     /// The kernel has taken that many bytes of the batch in flight.
     pub fn batch_progressed(&mut self, id: ConnectionId, bytes: usize) {
         if self.is_current(id) {
+            // A publisher that may go on now does so in [`Shard::run_timers`]: what it has left here must not be taken in
+            // between two sends, when its announcements could no longer go first.
             self.router.outboxes.sent(id.slot, bytes);
-            self.settle();
         }
     }
 

