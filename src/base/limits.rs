@@ -18,9 +18,6 @@ pub const LANE_PARCELS: usize = 64;
 /// A parcel this large is pushed at once instead of at the end of the turn, so that it is still in the cache.
 pub const PARCEL_BYTES: usize = 64 * 1024;
 
-/// Empty parcel buffers that a shard keeps for its next parcels.
-pub const PARCELS_SPARE: usize = 64;
-
 /// Hand-overs of a message whose queue member has left, before it is dropped and counted.
 pub const QUEUE_HOPS_MAX: u8 = 3;
 

@@ -15,7 +15,7 @@
 mod parcel;
 
 use crate::base::ids::{ConnectionId, ShardId, ShardSet};
-use crate::base::limits::{PARCEL_BYTES, PARCELS_SPARE};
+use crate::base::limits::PARCEL_BYTES;
 use crate::interest::Wants;
 use crate::protocol::message::Message;
 use bytes::Bytes;
@@ -29,14 +29,15 @@ pub struct Mesh {
     shard: ShardId,
     /// By shard; `None` for the shard itself.
     peers: Vec<Option<Peer>>,
-    /// Emptied buffers of parcels that came in, for those that go out.
-    spare: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
 struct Peer {
     to: rtrb::Producer<Parcel>,
     from: rtrb::Consumer<Parcel>,
+    /// Emptied buffers go back to the shard that made them, which packs into the same few again and again.
+    emptied_to: rtrb::Producer<Vec<u8>>,
+    emptied_from: rtrb::Consumer<Vec<u8>>,
     announcements: Parcel,
     messages: Parcel,
     /// Parcels that found the lane full, oldest first; the first `announcements_waiting` of them are announcements.
@@ -47,30 +48,28 @@ struct Peer {
 /// The ends of all lanes between `shards` shards, each lane with room for `parcels`.
 pub fn build(shards: u8, parcels: usize) -> Vec<Mesh> {
     let count = usize::from(shards);
-    let mut to: Vec<Vec<_>> = (0..count)
-        .map(|_| (0..count).map(|_| None).collect())
-        .collect();
-    let mut from: Vec<Vec<_>> = (0..count)
-        .map(|_| (0..count).map(|_| None).collect())
-        .collect();
-    for source in 0..count {
-        for target in (0..count).filter(|target| *target != source) {
-            let (producer, consumer) = rtrb::RingBuffer::new(parcels);
-            to[source][target] = Some(producer);
-            from[target][source] = Some(consumer);
+    let empty = |shard| Mesh {
+        shard: ShardId(shard),
+        peers: (0..count).map(|_| None).collect(),
+    };
+    let mut ends: Vec<Mesh> = (0..shards).map(empty).collect();
+    for left in 0..count {
+        for right in left + 1..count {
+            let (there, from_left) = rtrb::RingBuffer::new(parcels);
+            let (back, from_right) = rtrb::RingBuffer::new(parcels);
+            let (emptied_there, emptied_from_left) = rtrb::RingBuffer::new(parcels);
+            let (emptied_back, emptied_from_right) = rtrb::RingBuffer::new(parcels);
+            ends[left].peers[right] = Some(Peer::new(
+                there,
+                from_right,
+                emptied_there,
+                emptied_from_right,
+            ));
+            ends[right].peers[left] =
+                Some(Peer::new(back, from_left, emptied_back, emptied_from_left));
         }
     }
-    let ends = to.into_iter().zip(from).zip(0u8..);
-    ends.map(|((to, from), shard)| {
-        let pairs = to.into_iter().zip(from);
-        let peer = |(to, from): (Option<_>, Option<_>)| Some(Peer::new(to?, from?));
-        Mesh {
-            shard: ShardId(shard),
-            peers: pairs.map(peer).collect(),
-            spare: Vec::new(),
-        }
-    })
-    .collect()
+    ends
 }
 
 impl Mesh {
@@ -87,9 +86,8 @@ impl Mesh {
 
     /// Tells every other shard what this one wants.
     pub fn announce(&mut self, wants: &Wants) {
-        let Mesh { peers, spare, .. } = self;
-        for peer in peers.iter_mut().flatten() {
-            renew(&mut peer.announcements, spare).put_wants(wants);
+        for peer in self.peers.iter_mut().flatten() {
+            peer.announcements.put_wants(wants);
         }
     }
 
@@ -192,28 +190,42 @@ impl Mesh {
         self.peers.get_mut(shard.index())?.as_mut()?.from.pop().ok()
     }
 
-    /// Takes an unpacked parcel's buffer back for the next one.
-    pub fn recycle(&mut self, parcel: Parcel) {
-        if self.spare.len() < PARCELS_SPARE {
-            self.spare.push(parcel.into_buffer());
+    /// Gives an unpacked parcel's buffer back to the shard it came from.
+    pub fn recycle(&mut self, from: ShardId, parcel: Parcel) {
+        let buffer = parcel.into_buffer();
+        // One that has grown out of all proportion is not kept.
+        if buffer.capacity() <= PARCEL_BYTES * 2
+            && let Some(Some(peer)) = self.peers.get_mut(from.index())
+        {
+            _ = peer.emptied_to.push(buffer);
         }
     }
 
+    #[inline]
     fn open(&mut self, shard: ShardId) -> &mut Parcel {
-        let Mesh { peers, spare, .. } = self;
-        let peer = peers.get_mut(shard.index()).and_then(Option::as_mut);
-        renew(
-            &mut peer.expect("interest names other shards only").messages,
-            spare,
-        )
+        let peer = self.peers.get_mut(shard.index()).and_then(Option::as_mut);
+        let peer = peer.expect("interest names other shards only");
+        if peer.messages.has_no_buffer()
+            && let Ok(buffer) = peer.emptied_from.pop()
+        {
+            peer.messages = Parcel::reusing(buffer);
+        }
+        &mut peer.messages
     }
 }
 
 impl Peer {
-    fn new(to: rtrb::Producer<Parcel>, from: rtrb::Consumer<Parcel>) -> Peer {
+    fn new(
+        to: rtrb::Producer<Parcel>,
+        from: rtrb::Consumer<Parcel>,
+        emptied_to: rtrb::Producer<Vec<u8>>,
+        emptied_from: rtrb::Consumer<Vec<u8>>,
+    ) -> Peer {
         Peer {
             to,
             from,
+            emptied_to,
+            emptied_from,
             announcements: Parcel::default(),
             messages: Parcel::default(),
             waiting: VecDeque::new(),
@@ -265,17 +277,6 @@ impl Peer {
         }
         false
     }
-}
-
-/// Gives an empty parcel a used buffer to pack into.
-#[inline]
-fn renew<'a>(parcel: &'a mut Parcel, spare: &mut Vec<Vec<u8>>) -> &'a mut Parcel {
-    if parcel.is_empty()
-        && let Some(buffer) = spare.pop()
-    {
-        *parcel = Parcel::reusing(buffer);
-    }
-    parcel
 }
 
 #[cfg(test)]
@@ -366,7 +367,7 @@ mod tests {
                                 other => panic!("never sent: {other:?}"),
                             }
                         }
-                        right.recycle(parcel);
+                        right.recycle(left.shard(), parcel);
                     },
                 }
             }

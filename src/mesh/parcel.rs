@@ -97,6 +97,10 @@ impl Parcel {
         self.packed.is_empty()
     }
 
+    pub(super) fn has_no_buffer(&self) -> bool {
+        self.packed.capacity() == 0
+    }
+
     /// Bytes it stands for, shared ones included.
     pub fn weight(&self) -> usize {
         self.packed.len() + self.shared_bytes

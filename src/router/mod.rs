@@ -377,7 +377,8 @@ fn peer_of(group: &GroupFanout, rng: &mut Rng) -> Option<ShardId> {
 
 /// A shared copy of a large tail that more than one will hold.
 fn worth_sharing(message: &Message<'_>, shared: Option<&Bytes>, fanout: &Fanout) -> Option<Bytes> {
-    let holders = fanout.targets.len() + fanout.groups.len() + fanout.peers.len() as usize;
+    // On its way to another shard it would be copied twice.
+    let holders = fanout.targets.len() + fanout.groups.len() + 2 * fanout.peers.len() as usize;
     let worth = shared.is_none() && message.tail.len() >= SHARED_TAIL_BYTES && holders > 1;
     worth.then(|| Bytes::copy_from_slice(message.tail))
 }

@@ -99,7 +99,7 @@ fn memlock() -> Finding {
 fn io_uring() -> Finding {
     let (found, remedy) = match try_ring() {
         Ok(()) => ("available, with every feature needed".to_owned(), None),
-        Err((step, error)) => (format!("{step}: {error}"), Some(explain(&error))),
+        Err((step, error)) => (format!("{step}: {error}"), Some(remedy(&error))),
     };
     Finding {
         what: "io_uring",
@@ -118,7 +118,8 @@ fn try_ring() -> Result<(), (&'static str, io::Error)> {
     Ok(())
 }
 
-fn explain(error: &io::Error) -> String {
+/// What to do about an error of io_uring's set-up.
+pub fn remedy(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::ENOSYS) => "this kernel has no io_uring, or a seccomp filter hides it: use Linux \
             6.1 or newer; in a container allow io_uring_setup, io_uring_enter and \
@@ -182,7 +183,7 @@ mod tests {
             (libc::ENOMEM, "MEMLOCK"),
             (libc::EMFILE, "ulimit -n"),
         ] {
-            assert!(explain(&io::Error::from_raw_os_error(code)).contains(word));
+            assert!(remedy(&io::Error::from_raw_os_error(code)).contains(word));
         }
     }
 

@@ -4,6 +4,7 @@ use super::acceptor::Acceptor;
 use super::clock::Clock;
 use super::doorbell::Doorbells;
 use super::logger::Logger;
+use super::probe;
 use super::pump::{Parts, Pump};
 use crate::base::ids::ShardId;
 use crate::shard::Shard;
@@ -133,7 +134,8 @@ fn run(
             spin,
             acceptor,
         };
-        let pump = Pump::new(shard, parts).map_err(|error| error.to_string())?;
+        let pump = Pump::new(shard, parts)
+            .map_err(|error| format!("has no ring: {error}; {}", probe::remedy(&error)))?;
         pump.run().await.map_err(|error| error.to_string())
     })
 }

@@ -199,7 +199,7 @@ impl Shard {
         loop {
             if let Some((peer, parcel)) = self.next_parcel() {
                 self.unpack(peer, &parcel, false);
-                self.router.mesh.recycle(parcel);
+                self.router.mesh.recycle(peer, parcel);
                 return true;
             }
             // All lanes have been drained since these were set aside: the groups they are for are really empty.

@@ -19,6 +19,7 @@ use crate::session::settings::Settings;
 use crate::shard::Shard;
 use process_files::PortsFile;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::disable_transparent_huge_pages;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ pub fn run(options: &Options, identity: &Identity) -> u8 {
         }
     };
     abort_on_panic();
+    spare_locked_memory();
     let code = match Broker::start(options, identity, &logger) {
         Ok(broker) => broker.watch(),
         Err(why) => {
@@ -378,6 +380,19 @@ fn raise_descriptor_limit(logger: &Logger) {
     if setrlimit(Resource::Nofile, raised).is_err() {
         let text = "The limit of open files could not be raised; see `ulimit -n`";
         logger.log(Record::new(Level::Warn, text));
+    }
+}
+
+/// Where memory may hardly be locked, does without huge pages: the kernel counts the whole huge page as locked for
+/// every few KiB that glommio registers from it, three times per shard.
+fn spare_locked_memory() {
+    const PLENTY: u64 = 256 << 20;
+    if getrlimit(Resource::Memlock)
+        .current
+        .is_some_and(|limit| limit < PLENTY)
+    {
+        // Where the kernel has no huge pages there is nothing to do without.
+        let _ = disable_transparent_huge_pages(true);
     }
 }
 

@@ -3,6 +3,8 @@
 //! The broker does not tell which shard has a connection; the kernel tells which thread wakes up when it is used.
 
 use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
 
 use crate::cast::{PATIENCE, join};
 use crate::support::{Launch, RawClient, Server, wait_until};
@@ -68,6 +70,8 @@ fn home(server: &Server, client: &mut RawClient) -> String {
     let before = sleeps(server);
     for _ in 0..ROUND_TRIPS {
         client.sync().expect("PONG comes");
+        // Time to fall asleep again.
+        thread::sleep(Duration::from_millis(1));
     }
     let after = sleeps(server);
     let woken = after
@@ -88,7 +92,7 @@ fn sleeps(server: &Server) -> BTreeMap<String, u64> {
         .collect()
 }
 
-const ROUND_TRIPS: u64 = 300;
+const ROUND_TRIPS: u64 = 60;
 
 fn count_each(homes: &[String]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
