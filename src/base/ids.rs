@@ -71,10 +71,16 @@ impl ShardSet {
     }
 
     /// The members, ascending.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = ShardId> {
-        (0..64u8)
-            .map(ShardId)
-            .filter(move |shard| self.contains(*shard))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let lowest = u8::try_from(left.trailing_zeros())
+                .ok()
+                .filter(|bit| *bit < 64)?;
+            left &= left - 1;
+            Some(ShardId(lowest))
+        })
     }
 }
 

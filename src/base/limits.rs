@@ -13,7 +13,7 @@ pub const CACHED_TARGETS_MAX: usize = 1 << 20;
 
 /// Parcels that fit a lane. With [`PARCEL_BYTES`] it bounds what one shard may be ahead of another: 4 MiB and one
 /// payload per parcel.
-pub const LANE_PARCELS: usize = 64;
+pub const LANE_PARCELS: usize = 16;
 
 /// A parcel this large is pushed at once instead of at the end of the turn, so that it is still in the cache.
 pub const PARCEL_BYTES: usize = 64 * 1024;

@@ -78,6 +78,98 @@ const RESUME: u8 = 4;
 
 const NO_HEADERS: u32 = u32::MAX;
 
+/// What precedes the subject and the tail of a packed message: fixed in size, and written in one piece, because a
+/// message of 16 bytes is quickly outweighed by its own description.
+struct MessageHead {
+    flags: u8,
+    hops: u8,
+    picks: u16,
+    subject_len: u16,
+    line_len: u16,
+    reply_len: u16,
+    header_len: u32,
+    tail_len: u32,
+    publisher: Sender,
+}
+
+const PLAIN: u8 = 1;
+const ECHO: u8 = 2;
+const SHARED: u8 = 4;
+
+const HEAD: usize = 28;
+const PICKS_AT: usize = 4;
+
+impl MessageHead {
+    #[inline]
+    fn new(message: &Message<'_>, is_shared: bool, routing: Routing) -> MessageHead {
+        let Routing {
+            publisher,
+            plain,
+            echo,
+            hops,
+        } = routing;
+        let short = |len: u32| u16::try_from(len).expect("it fits a control line");
+        MessageHead {
+            flags: u8::from(plain) * PLAIN | u8::from(echo) * ECHO | u8::from(is_shared) * SHARED,
+            hops,
+            picks: 0,
+            subject_len: short(narrow(message.subject.len())),
+            line_len: short(message.line_len),
+            reply_len: short(message.reply_len),
+            header_len: message.header_len.unwrap_or(NO_HEADERS),
+            tail_len: narrow(message.tail.len()),
+            publisher,
+        }
+    }
+
+    #[inline]
+    fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    #[inline]
+    fn pack(&self) -> [u8; HEAD] {
+        let mut packed = [0; HEAD];
+        packed[0] = MESSAGE;
+        packed[1] = self.flags;
+        packed[2] = self.hops;
+        packed[3] = self.publisher.shard;
+        packed[PICKS_AT..6].copy_from_slice(&self.picks.to_le_bytes());
+        packed[6..8].copy_from_slice(&self.subject_len.to_le_bytes());
+        packed[8..10].copy_from_slice(&self.line_len.to_le_bytes());
+        packed[10..12].copy_from_slice(&self.reply_len.to_le_bytes());
+        packed[12..16].copy_from_slice(&self.header_len.to_le_bytes());
+        packed[16..20].copy_from_slice(&self.tail_len.to_le_bytes());
+        packed[20..24].copy_from_slice(&self.publisher.connection.slot.to_le_bytes());
+        packed[24..28].copy_from_slice(&self.publisher.connection.reuse.to_le_bytes());
+        packed
+    }
+
+    /// `packed` is the head without its first byte, the kind.
+    #[inline]
+    fn unpack(packed: &[u8; HEAD - 1]) -> MessageHead {
+        let two = |at: usize| u16::from_le_bytes([packed[at - 1], packed[at]]);
+        let four = |at: usize| u32::from(two(at)) | u32::from(two(at + 2)) << 16;
+        MessageHead {
+            flags: packed[0],
+            hops: packed[1],
+            picks: two(PICKS_AT),
+            subject_len: two(6),
+            line_len: two(8),
+            reply_len: two(10),
+            header_len: four(12),
+            tail_len: four(16),
+            publisher: Sender {
+                shard: packed[2],
+                connection: ConnectionId {
+                    slot: four(20),
+                    reuse: four(24),
+                },
+            },
+        }
+    }
+}
+
 impl Parcel {
     /// A parcel that packs into a buffer used before.
     pub(super) fn reusing(mut packed: Vec<u8>) -> Parcel {
@@ -122,38 +214,30 @@ impl Parcel {
         routing: Routing,
         picks: impl Iterator<Item = &'p [u8]>,
     ) {
-        let Routing {
-            publisher,
-            plain,
-            echo,
-            hops,
-        } = routing;
-        self.packed.push(MESSAGE);
-        self.packed.extend_from_slice(&[
-            publisher.shard,
-            hops,
-            u8::from(plain) | u8::from(echo) << 1,
-            u8::from(shared.is_some()),
-        ]);
-        self.put_connection(publisher.connection);
-        self.put_number(message.line_len);
-        self.put_number(message.reply_len);
-        self.put_number(message.header_len.unwrap_or(NO_HEADERS));
-        self.put_bytes(message.subject);
-        match shared {
+        let head_at = self.packed.len();
+        let tail_len = match shared {
             Some(tail) => {
                 self.shared_bytes += tail.len();
                 self.shared.push(tail.clone());
+                0
             }
-            None => self.put_bytes(message.tail),
+            None => message.tail.len(),
+        };
+        self.packed.reserve(HEAD + message.subject.len() + tail_len);
+        let head = MessageHead::new(message, shared.is_some(), routing);
+        self.packed.extend_from_slice(&head.pack());
+        self.packed.extend_from_slice(message.subject);
+        if shared.is_none() {
+            self.packed.extend_from_slice(message.tail);
         }
-        let length_at = self.packed.len();
-        self.put_number(0);
+        let mut count = 0u16;
         for name in picks {
+            count += 1;
             self.put_bytes(name);
         }
-        let length = narrow(self.packed.len() - length_at - 4);
-        self.packed[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+        if count > 0 {
+            self.packed[head_at + PICKS_AT..][..2].copy_from_slice(&count.to_le_bytes());
+        }
     }
 
     pub fn put_pause(&mut self, publisher: ConnectionId) {
@@ -236,39 +320,37 @@ impl<'a> Iterator for Items<'a> {
 impl<'a> Items<'a> {
     #[inline]
     fn take_message(&mut self) -> Carried<'a> {
-        let [shard, hops, plain, is_shared] = *self.take_array::<4>();
-        let publisher = Sender {
-            shard,
-            connection: self.take_connection(),
-        };
-        let line_len = self.take_number();
-        let reply_len = self.take_number();
-        let header_len = Some(self.take_number()).filter(|len| *len != NO_HEADERS);
-        let subject = self.take_bytes();
-        let shared = (is_shared == 1).then(|| {
+        let head = MessageHead::unpack(self.take_array());
+        let subject = self.take_slice(usize::from(head.subject_len));
+        let shared = head.is(SHARED).then(|| {
             self.shared
                 .next()
                 .expect("a shared tail goes with its message")
         });
         let tail = match shared {
             Some(tail) => tail,
-            None => self.take_bytes(),
+            None => self.take_slice(head.tail_len as usize),
         };
         let message = Message {
             subject,
             tail,
-            line_len,
-            reply_len,
-            header_len,
+            line_len: u32::from(head.line_len),
+            reply_len: u32::from(head.reply_len),
+            header_len: Some(head.header_len).filter(|len| *len != NO_HEADERS),
         };
+        let picks = self.left;
+        for _ in 0..head.picks {
+            self.take_bytes();
+        }
+        let picks = &picks[..picks.len() - self.left.len()];
         Carried {
             message,
             shared,
-            publisher,
-            plain: plain & 1 != 0,
-            echo: plain & 2 != 0,
-            hops,
-            picks: self.take_bytes(),
+            publisher: head.publisher,
+            plain: head.is(PLAIN),
+            echo: head.is(ECHO),
+            hops: head.hops,
+            picks,
         }
     }
 
@@ -290,6 +372,11 @@ impl<'a> Items<'a> {
     #[inline]
     fn take_bytes(&mut self) -> &'a [u8] {
         let length = self.take_number() as usize;
+        self.take_slice(length)
+    }
+
+    #[inline]
+    fn take_slice(&mut self, length: usize) -> &'a [u8] {
         let (bytes, left) = self.left.split_at(length);
         self.left = left;
         bytes

@@ -10,8 +10,8 @@
 use super::batch::Batch;
 use crate::base::clock::Now;
 use crate::base::limits::{
-    BATCH_START_BYTES, BATCHES_SPARE, FEEDERS_MAX, OUTBOX_FLUSH_BYTES, OUTBOX_SHARE_BYTES, PAUSE,
-    PAUSE_CREDIT_MAX, PAUSE_EARNED_BY_BYTES,
+    BATCH_BYTES, BATCH_START_BYTES, BATCHES_SPARE, FEEDERS_MAX, OUTBOX_FLUSH_BYTES,
+    OUTBOX_SHARE_BYTES, PAUSE, PAUSE_CREDIT_MAX, PAUSE_EARNED_BY_BYTES,
 };
 use crate::mesh::Sender;
 use bytes::Bytes;
@@ -307,8 +307,10 @@ impl Outboxes {
 
     /// Takes back the memory of a batch.
     pub fn recycle(&mut self, batch: Batch) {
-        if self.spare.len() < BATCHES_SPARE {
-            self.spare.push(batch.into_buffer());
+        let buffer = batch.into_buffer();
+        // One that a large message has stretched is not kept.
+        if self.spare.len() < BATCHES_SPARE && buffer.capacity() <= BATCH_BYTES * 2 {
+            self.spare.push(buffer);
         }
     }
 
