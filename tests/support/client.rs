@@ -34,6 +34,7 @@ impl RawClient {
         let stream = TcpStream::connect(address)?;
         // What the test writes as one piece should arrive as one piece, and at once.
         stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(WRITE_PATIENCE))?;
         Ok(Self {
             stream,
             unread: Vec::new(),
@@ -258,6 +259,9 @@ impl RawClient {
         format!("{what}, after {:?}", String::from_utf8_lossy(&self.unread))
     }
 }
+
+/// How long a write waits for a broker that does not read before it fails.
+const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 
 fn unexpected(wanted: &str, found: &[u8]) -> io::Error {
     let found = String::from_utf8_lossy(found);

@@ -601,13 +601,12 @@ static void flow_in_order(struct server *server) {
 }
 
 static void lame_duck(struct server *server) {
-    char path[128];
-    snprintf(path, sizeof path, "%s/server.conf", directory);
-    FILE *config = fopen(path, "w");
-    // nats-server takes no lame duck duration under 30 s, but closes at least one connection a second.
-    fputs("lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"300ms\"\n", config);
-    fclose(config);
-    server->flags[0] = "-c", server->flags[1] = path;
+    char flags[256];
+    snprintf(flags, sizeof flags, "%s", getenv("LAME_DUCK_FLAGS"));
+    int count = 0;
+    for (char *flag = strtok(flags, " "); flag != NULL && count < 7; flag = strtok(NULL, " ")) {
+        server->flags[count++] = flag;
+    }
     start(server);
     struct events events = {0};
     natsConnection *connection = connect_to_stay(server, &events);

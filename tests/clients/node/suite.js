@@ -7,7 +7,7 @@
 // languages beside this one have the same behaviours under the same names.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, openSync, closeSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, openSync, closeSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual, inspect } from "node:util";
@@ -60,16 +60,11 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.e
 
 /** One server process on loopback; it can be killed and started again on the same port. */
 class Server {
-  constructor(command, flags, config) {
+  constructor(command, flags) {
     this.directory = mkdtempSync(join(tmpdir(), "trunkline-clients-"));
     this.logPath = join(this.directory, "log");
     this.log = openSync(this.logPath, "a");
     this.command = [...command, ...flags];
-    if (config !== undefined) {
-      const path = join(this.directory, "server.conf");
-      writeFileSync(path, config);
-      this.command.push("-c", path);
-    }
     this.port = -1;
   }
 
@@ -129,8 +124,8 @@ class Bench {
     this.connections = [];
   }
 
-  async server({ flags = [], config } = {}) {
-    const server = new Server(this.command, flags, config);
+  async server({ flags = [] } = {}) {
+    const server = new Server(this.command, flags);
     this.servers.push(server);
     await server.start();
     return server;
@@ -506,11 +501,8 @@ async function flow_in_order(bench) {
   check(isDeepStrictEqual(seen, sent), "all messages in order, each once");
 }
 
-// nats-server takes no lame duck duration under 30 s, but closes at least one connection a second.
-const LAME_DUCK_CONFIG = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "300ms"\n';
-
 async function lame_duck(bench) {
-  const server = await bench.server({ config: LAME_DUCK_CONFIG });
+  const server = await bench.server({ flags: process.env.LAME_DUCK_FLAGS.split(" ") });
   const connection = await bench.connect(server, RECONNECT);
   const status = follow(connection);
   const own = collect(connection, "still.here");

@@ -45,14 +45,9 @@ def check_equal(seen, wanted, what):
 class Server:
     """One server process on loopback; it can be killed and started again on the same port."""
 
-    def __init__(self, command, flags=(), config=None):
+    def __init__(self, command, flags=()):
         self.directory = tempfile.TemporaryDirectory(prefix="trunkline-clients-")
         self.command = [*command, *flags]
-        if config is not None:
-            path = os.path.join(self.directory.name, "server.conf")
-            with open(path, "w") as file:
-                file.write(config)
-            self.command += ["-c", path]
         self.process = None
         self.port = -1
         self.log = open(os.path.join(self.directory.name, "log"), "w+")
@@ -113,8 +108,8 @@ class Bench:
         self.servers = []
         self.connections = []
 
-    def server(self, *flags, config=None):
-        server = Server(self.command, flags, config)
+    def server(self, *flags):
+        server = Server(self.command, flags)
         self.servers.append(server)
         return server
 
@@ -518,12 +513,8 @@ async def flow_in_order(bench):
     check(seen == list(range(FLOW_MESSAGES)), "all messages in order, each once")
 
 
-# nats-server takes no lame duck duration under 30 s, but closes at least one connection a second.
-LAME_DUCK_CONFIG = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "300ms"\n'
-
-
 async def lame_duck(bench):
-    server = bench.server(config=LAME_DUCK_CONFIG)
+    server = bench.server(*os.environ["LAME_DUCK_FLAGS"].split())
     told, disconnected = asyncio.Event(), asyncio.Event()
 
     async def on_lame_duck():

@@ -209,7 +209,7 @@ async fn nobody_answers(client: &Client, subject: &'static str) -> Outcome {
 }
 
 async fn pub_sub(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let mut subscriptions = Vec::new();
     let mut subscribers = Vec::new();
     for _ in 0..4 {
@@ -247,7 +247,7 @@ async fn pub_sub(servers: Arc<Servers>) -> Outcome {
 }
 
 async fn wildcards(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let subscriber = connect(&server).await?;
     let publisher = connect(&server).await?;
     let everything = ["a", "a.b", "a.b.c", "a.x.c", "a.b.c.d", "b"];
@@ -288,7 +288,7 @@ async fn wildcards(servers: Arc<Servers>) -> Outcome {
 }
 
 async fn queue_groups(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let mut clients = Vec::new();
     let mut members = Vec::new();
     for number in 0..6 {
@@ -351,7 +351,7 @@ fn serve(client: Client, mut requests: Subscriber, answer: fn(&[u8]) -> Vec<u8>)
 }
 
 async fn request_reply(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let service = connect(&server).await?;
     let asker = connect(&server).await?;
     serve(
@@ -380,7 +380,7 @@ async fn request_reply(servers: Arc<Servers>) -> Outcome {
 }
 
 async fn requests_1000_at_once(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     for _ in 0..3 {
         let service = connect(&server).await?;
         let requests = service.queue_subscribe("echo", "echoes".to_owned()).await?;
@@ -406,7 +406,7 @@ async fn requests_1000_at_once(servers: Arc<Servers>) -> Outcome {
 }
 
 async fn no_responders(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let asker = connect(&server).await?;
     nobody_answers(&asker, "nobody.home").await?;
     // Interest that has gone is no interest, also when it was on another connection.
@@ -419,7 +419,7 @@ async fn no_responders(servers: Arc<Servers>) -> Outcome {
 }
 
 async fn headers(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let subscriber = connect(&server).await?;
     let publisher = connect(&server).await?;
     let mut subscription = subscriber.subscribe("with.headers").await?;
@@ -446,7 +446,7 @@ async fn headers(servers: Arc<Servers>) -> Outcome {
 }
 
 async fn auto_unsubscribe(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let subscriber = connect(&server).await?;
     let publisher = connect(&server).await?;
     let mut subscription = subscriber.subscribe("limited").await?;
@@ -465,7 +465,7 @@ async fn auto_unsubscribe(servers: Arc<Servers>) -> Outcome {
 }
 
 async fn drain(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let subscriber = connect(&server).await?;
     let publisher = connect(&server).await?;
     let mut subscription = subscriber.subscribe("stream").await?;
@@ -532,7 +532,7 @@ impl Events {
 }
 
 async fn reconnect(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let events = [Events::default(), Events::default()];
     let subscriber = connect_with(&server, events[0].follow(ConnectOptions::new())).await?;
     let publisher = connect_with(&server, events[1].follow(ConnectOptions::new())).await?;
@@ -588,7 +588,7 @@ fn user(name: &str, password: &str) -> ConnectOptions {
 
 async fn user_and_password(servers: Arc<Servers>) -> Outcome {
     let server = servers
-        .start(&["--user", "alice", "--pass", "s3cret"], None)
+        .start(&["--user", "alice", "--pass", "s3cret"])
         .await?;
     round_trip(&connect_with(&server, user("alice", "s3cret")).await?).await?;
     refused(&server, user("alice", "wrong")).await?;
@@ -598,7 +598,7 @@ async fn user_and_password(servers: Arc<Servers>) -> Outcome {
 }
 
 async fn token(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&["--auth", "t0ken"], None).await?;
+    let server = servers.start(&["--auth", "t0ken"]).await?;
     let right = ConnectOptions::with_token("t0ken".to_owned());
     round_trip(&connect_with(&server, right).await?).await?;
     refused(&server, ConnectOptions::with_token("wrong".to_owned())).await?;
@@ -606,7 +606,7 @@ async fn token(servers: Arc<Servers>) -> Outcome {
 }
 
 async fn large_payload(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let subscriber = connect(&server).await?;
     let publisher = connect(&server).await?;
     let mut subscription = subscriber.subscribe("large").await?;
@@ -623,7 +623,7 @@ async fn large_payload(servers: Arc<Servers>) -> Outcome {
 }
 
 async fn over_large_payload(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let publisher = connect(&server).await?;
     check_equal(publisher.max_payload(), MIB, "the limit the server tells")?;
     match publisher.publish("large", vec![0; MIB + 1].into()).await {
@@ -640,7 +640,7 @@ async fn over_large_payload(servers: Arc<Servers>) -> Outcome {
 }
 
 async fn flow_in_order(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], None).await?;
+    let server = servers.start(&[]).await?;
     let subscriber = connect(&server).await?;
     let publisher = connect(&server).await?;
     let mut subscription = subscriber.subscribe("flow").await?;
@@ -655,11 +655,9 @@ async fn flow_in_order(servers: Arc<Servers>) -> Outcome {
     nothing_more(&mut subscription, "the flow").await
 }
 
-/// nats-server takes no lame duck duration under 30 s, but closes at least one connection a second.
-const LAME_DUCK_CONFIG: &str = "lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"300ms\"\n";
-
 async fn lame_duck(servers: Arc<Servers>) -> Outcome {
-    let server = servers.start(&[], Some(LAME_DUCK_CONFIG)).await?;
+    let flags = std::env::var("LAME_DUCK_FLAGS")?;
+    let server = servers.start(&flags.split(' ').collect::<Vec<_>>()).await?;
     let events = Events::default();
     let client = connect_with(&server, events.follow(ConnectOptions::new())).await?;
     let mut subscription = client.subscribe("still.here").await?;

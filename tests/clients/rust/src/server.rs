@@ -30,12 +30,8 @@ impl Servers {
         }
     }
 
-    pub async fn start(
-        &self,
-        flags: &[&str],
-        config: Option<&str>,
-    ) -> Result<Arc<Server>, Failure> {
-        let server = Arc::new(Server::prepare(&self.command, flags, config)?);
+    pub async fn start(&self, flags: &[&str]) -> Result<Arc<Server>, Failure> {
+        let server = Arc::new(Server::prepare(&self.command, flags)?);
         self.started().push(server.clone());
         server.restart().await?;
         Ok(server)
@@ -82,7 +78,7 @@ struct Running {
 }
 
 impl Server {
-    fn prepare(command: &[String], flags: &[&str], config: Option<&str>) -> Result<Self, Failure> {
+    fn prepare(command: &[String], flags: &[&str]) -> Result<Self, Failure> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory =
@@ -90,11 +86,6 @@ impl Server {
         fs::create_dir(&directory)?;
         let mut all: Vec<String> = command[1..].to_vec();
         all.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        if let Some(config) = config {
-            let path = directory.join("server.conf");
-            fs::write(&path, config)?;
-            all.extend(["-c".to_owned(), path.display().to_string()]);
-        }
         let running = Mutex::new(Running {
             process: None,
             port: None,
