@@ -110,7 +110,9 @@ impl MessageHead {
         } = routing;
         let short = |len: u32| u16::try_from(len).expect("it fits a control line");
         MessageHead {
-            flags: u8::from(plain) * PLAIN | u8::from(echo) * ECHO | u8::from(is_shared) * SHARED,
+            flags: (u8::from(plain) * PLAIN)
+                | (u8::from(echo) * ECHO)
+                | (u8::from(is_shared) * SHARED),
             hops,
             picks: 0,
             subject_len: short(narrow(message.subject.len())),
@@ -149,7 +151,7 @@ impl MessageHead {
     #[inline]
     fn unpack(packed: &[u8; HEAD - 1]) -> MessageHead {
         let two = |at: usize| u16::from_le_bytes([packed[at - 1], packed[at]]);
-        let four = |at: usize| u32::from(two(at)) | u32::from(two(at + 2)) << 16;
+        let four = |at: usize| u32::from(two(at)) | (u32::from(two(at + 2)) << 16);
         MessageHead {
             flags: packed[0],
             hops: packed[1],
