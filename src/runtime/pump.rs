@@ -65,8 +65,9 @@ pub(super) struct Pump {
     /// Connections whose session is over and whose socket is still open.
     closing: Vec<ConnectionId>,
     log: Vec<Record>,
-    /// The time of this turn.
+    /// The time of this turn, and its number.
     now: Now,
+    turns: u64,
     made_way_at: Now,
     /// Whether a little spinning would have spared the last sleep.
     spin_pays: bool,
@@ -124,6 +125,7 @@ impl Pump {
             closing: Vec::new(),
             log: Vec::new(),
             now: Now::ZERO,
+            turns: 0,
             made_way_at: Now::ZERO,
             spin_pays: true,
             is_stopping: false,
@@ -174,6 +176,7 @@ impl Pump {
     fn turn(&mut self) -> io::Result<bool> {
         let now = self.clock.now();
         self.now = now;
+        self.turns += 1;
         self.shard.set_now(now);
         self.ring.submit_and_reap(&mut self.events)?;
         let mut busy = !self.events.is_empty() || self.shard.has_arrivals();
@@ -207,6 +210,10 @@ impl Pump {
         for event in events.drain(..) {
             match event {
                 Event::Received { id, bytes, is_last } => {
+                    let turn = self.turns;
+                    if let Some(socket) = self.socket(id) {
+                        socket.heard_in_turn = turn;
+                    }
                     self.inbox.push_back(Inbound::Bytes(id, bytes));
                     if is_last {
                         self.receive_ended(id);
@@ -517,7 +524,15 @@ impl Pump {
         if self.shard.is_congested() {
             return;
         }
-        for id in std::mem::take(&mut self.rearm) {
+        let mut rearm = std::mem::take(&mut self.rearm);
+        // The first to be armed may take all the buffers there are: those who got nothing in this turn go first, or
+        // floods would keep everybody else from being heard.
+        let turn = self.turns;
+        rearm.sort_by_key(|id| {
+            self.socket(*id)
+                .is_some_and(|socket| socket.heard_in_turn == turn)
+        });
+        for id in rearm.drain(..) {
             let Some(socket) = self
                 .sockets
                 .get_mut(id.slot as usize)

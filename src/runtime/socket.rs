@@ -18,6 +18,8 @@ pub(super) struct Socket {
     pub(super) id: ConnectionId,
     /// A multishot receive is armed.
     pub(super) is_receiving: bool,
+    /// The last turn in which it brought bytes.
+    pub(super) heard_in_turn: u64,
     /// Bytes are welcome; not while the publisher is paused.
     pub(super) wants_bytes: bool,
     /// The peer has closed its side, or the session is over.
@@ -42,6 +44,7 @@ impl Socket {
             fd,
             id,
             is_receiving: false,
+            heard_in_turn: 0,
             wants_bytes: true,
             has_ended: false,
             in_flight: None,

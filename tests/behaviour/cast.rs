@@ -17,8 +17,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A quiet client with patience.
 pub(crate) fn join(address: SocketAddr) -> RawClient {
-    let mut client = RawClient::join(address, QUIET);
+    let mut client = RawClient::connect(address).expect("the broker accepts connections");
     client.patience(PATIENCE);
+    let greeting = client.line().expect("the broker greets");
+    assert!(greeting.starts_with(b"INFO {"), "greeting is {greeting:?}");
+    client
+        .send(format!("CONNECT {QUIET}\r\n").as_bytes())
+        .expect("CONNECT is sent");
+    is_served(&mut client).expect("the broker answers CONNECT and PING");
     client
 }
 
@@ -43,6 +49,16 @@ pub(crate) fn is_served(client: &mut RawClient) -> io::Result<()> {
                 return Err(io::Error::other(format!("wanted PONG, got {other}")));
             }
         }
+    }
+}
+
+/// Tells other threads to stop when the test is over, also by a panic: a scope waits for them.
+#[derive(Debug)]
+pub(crate) struct StopAtEnd<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -5,18 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cast::{PATIENCE, join, write_publish};
+use crate::cast::{PATIENCE, StopAtEnd, join, write_publish};
 use crate::support::{Launch, RawClient};
 
 const PENDING_MAX_KIB: u64 = 2 << 10;
-const SLOW: u64 = 4;
-const FAST: u64 = 2;
+const SLOW: usize = 4;
+const FAST: usize = 2;
+const RECEIVED_MIN: usize = 1 << 20;
 
 /// Each subscriber may have its `max_pending` waiting, in buffers up to twice as large; each lane may be full (64
 /// parcels of 64 KiB, likewise); buffers of each shard come on top.
 fn bound_kib(shards: u32) -> u64 {
     let shards = u64::from(shards);
-    let outboxes = (SLOW + FAST) * PENDING_MAX_KIB * 2;
+    let outboxes = (SLOW + FAST) as u64 * PENDING_MAX_KIB * 2;
     let lanes = shards * (shards - 1) * (8 << 10);
     outboxes + lanes + shards * (16 << 10) + (16 << 10)
 }
@@ -51,6 +52,7 @@ fn flood(shards: u32, payload: usize) {
     let (published, received) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let mut peak_kib = 0;
     thread::scope(|scope| {
+        let _stop_also_on_panic = StopAtEnd(&stop);
         for _ in 0..3 {
             let mut publisher = join(server.address());
             let (stop, published) = (&stop, &published);
@@ -82,15 +84,18 @@ fn flood(shards: u32, payload: usize) {
         }
         let mut silent: Vec<_> = (0..SLOW).map(|_| listening(server.address())).collect();
         let end = Instant::now() + PATIENCE;
-        while Instant::now() < end && published.load(Ordering::Relaxed) < enough {
+        let is_enough = || {
+            published.load(Ordering::Relaxed) >= enough
+                && received.load(Ordering::Relaxed) > RECEIVED_MIN
+        };
+        while Instant::now() < end && !is_enough() {
             peak_kib = peak_kib.max(server.resident_kib());
             thread::sleep(Duration::from_millis(10));
             // Who was closed is followed by another that does not read either.
-            if server.log().matches("Slow Consumer").count() > silent.len() - SLOW as usize {
+            if server.log().matches("Slow Consumer").count() + SLOW > silent.len() {
                 silent.push(listening(server.address()));
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
     let published_kib = published.into_inner() as u64 >> 10;
     let grown_kib = peak_kib.saturating_sub(start_kib);
@@ -101,7 +106,10 @@ fn flood(shards: u32, payload: usize) {
         published_kib > 2 * bound_kib,
         "{published_kib} KiB are no flood"
     );
-    assert!(received.into_inner() > 1 << 20, "the fast ones are served");
+    assert!(
+        received.into_inner() > RECEIVED_MIN,
+        "the fast ones are served"
+    );
     assert!(
         grown_kib < bound_kib,
         "memory grew by {grown_kib} KiB; the bound is {bound_kib}"

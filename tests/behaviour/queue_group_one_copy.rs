@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::cast::{Chance, PATIENCE, is_served, join, subscribe, write_publish};
+use crate::cast::{Chance, PATIENCE, StopAtEnd, is_served, join, subscribe, write_publish};
 use crate::support::{Launch, RawClient, wait_until};
 
 const PUBLISHERS: usize = 2;
@@ -159,6 +159,10 @@ fn come_and_go(client: &mut RawClient, number: u64, seen: &Seen, stop: &AtomicBo
             if line == b"PONG\r\n" {
                 break;
             }
+            if line == b"PING\r\n" {
+                client.send(b"PONG\r\n").expect("sent");
+                continue;
+            }
             let size = line
                 .rsplit(|byte| *byte == b' ')
                 .next()
@@ -203,13 +207,4 @@ fn each_group_has_its_copy(shards: u32) {
             seen.check();
         }
     });
-}
-
-/// Ends the members' threads when the test is over, also by a panic: a scope waits for them.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cast::{Bystanders, Chance, QUIET, write_publish};
+use crate::cast::{Bystanders, Chance, QUIET, StopAtEnd, write_publish};
 use crate::support::{Launch, RawClient, Server, wait_until};
 
 const MEMORY_MAX_KIB: u64 = 1 << 20;
@@ -71,13 +71,7 @@ fn everything_at_once(shards: u32) {
 
 /// Looks at the broker now and then; panics when something is wrong.
 fn watch(server: &Server, bystanders: &Bystanders, stop: &AtomicBool, span: Duration) {
-    struct Stop<'a>(&'a AtomicBool);
-    impl Drop for Stop<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-    let _stop_also_on_panic = Stop(stop);
+    let _stop_also_on_panic = StopAtEnd(stop);
     let end = Instant::now() + span;
     let mut next_line = Instant::now();
     while Instant::now() < end {

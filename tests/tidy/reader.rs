@@ -82,7 +82,10 @@ pub(crate) fn words(text: &str, word: &str) -> Vec<usize> {
         })
     };
     let lines = text.lines().zip(1..);
-    lines.filter(|(line, _)| has(line)).map(|(_, number)| number).collect()
+    lines
+        .filter(|(line, _)| has(line))
+        .map(|(_, number)| number)
+        .collect()
 }
 
 /// The names that follow `root::`, also in `root::{a::b, c}`, with their lines.
@@ -91,7 +94,11 @@ pub(crate) fn names_after(code: &str, root: &str) -> Vec<(usize, String)> {
     let needle = format!("{root}::");
     for (at, _) in code.match_indices(&needle) {
         // `my_crate::` and `$crate::` are something else.
-        if code[..at].chars().next_back().is_some_and(|c| is_name(c) || c == ':') {
+        if code[..at]
+            .chars()
+            .next_back()
+            .is_some_and(|c| is_name(c) || c == ':')
+        {
             continue;
         }
         push_names(code, at + needle.len(), &mut names);
@@ -133,7 +140,11 @@ fn push_names(code: &str, at: usize, names: &mut Vec<(usize, String)>) {
 fn super_paths(code: &str) -> Vec<(usize, usize, String)> {
     let mut paths = Vec::new();
     for (at, _) in code.match_indices("super::") {
-        if code[..at].chars().next_back().is_some_and(|c| is_name(c) || c == ':') {
+        if code[..at]
+            .chars()
+            .next_back()
+            .is_some_and(|c| is_name(c) || c == ':')
+        {
             continue;
         }
         let (mut supers, mut end) = (0, at);
@@ -143,7 +154,11 @@ fn super_paths(code: &str) -> Vec<(usize, usize, String)> {
         }
         let mut names = Vec::new();
         push_names(code, end, &mut names);
-        paths.extend(names.into_iter().map(|(number, name)| (number, supers, name)));
+        paths.extend(
+            names
+                .into_iter()
+                .map(|(number, name)| (number, supers, name)),
+        );
     }
     paths
 }
@@ -233,7 +248,13 @@ fn split(text: &str) -> (String, String) {
             let in_text = matches!(before, Place::Text | Place::RawText(_)) && place == before;
             let is_code = !in_comment && !in_text && (index == 0 || length == 1);
             let shown = if index == 0 { shown_as_code } else { *c };
-            code.push(if is_code { shown } else if in_text { '_' } else { ' ' });
+            code.push(if is_code {
+                shown
+            } else if in_text {
+                '_'
+            } else {
+                ' '
+            });
         }
         at += length;
     }
