@@ -271,10 +271,13 @@ const COUNT_MAX: i64 = u32::MAX as i64;
 /// A year: long enough for any timer, and far from overflow.
 const SPAN_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 const MILLISECOND: Duration = Duration::from_millis(1);
+/// The index and the lanes keep lengths of subjects and arguments in 16 bits (nats-server: 31).
+const CONTROL_LINE_MAX: i64 = 65_535;
+
 /// Longer spinning is a busy core, not a short cut.
 const SPIN_US_MAX: i64 = 10_000;
 /// Of [`SPIN_US_MAX`]: measured default, see docs on performance.
-const SPIN_US_DEFAULT: &str = "20";
+const SPIN_US_DEFAULT: &str = "60";
 
 /// Every option, in the order of the help text.
 #[rustfmt::skip] // One option reads best as one or two lines.
@@ -387,7 +390,7 @@ pub static TABLE: &[Row] = &[
         "Clients at one time; 0 or -1 for none at all").default("65536")
         .config(&["max_connections", "max_conn"], Reload::Live),
     row(Group::Limits, &["max_control_line"], "<size>",
-        Kind::Size(1..=INT32_MAX, Zero::Default, |draft, value| draft.options.max_control_line = fit(value)),
+        Kind::Size(1..=CONTROL_LINE_MAX, Zero::Default, |draft, value| draft.options.max_control_line = fit(value)),
         "Longest protocol line").default("4096").config(&["max_control_line"], Reload::Live),
     row(Group::Limits, &["max_subscriptions", "max_subs"], "<number>",
         Kind::Integer(-1..=COUNT_MAX, Zero::Itself,
