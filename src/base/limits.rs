@@ -23,7 +23,7 @@ pub const PARCEL_BYTES: usize = 64 * 1024;
 pub const QUEUE_HOPS_MAX: u8 = 100;
 
 /// An outbox with this much to send is flushed in the middle of a turn, while it is still in the cache.
-pub const OUTBOX_FLUSH_BYTES: usize = 32 * 1024;
+pub const OUTBOX_FLUSH_BYTES: usize = 64 * 1024;
 
 /// Where an outbox starts a new batch. One batch is one send.
 pub const BATCH_BYTES: usize = 64 * 1024;
