@@ -16,7 +16,7 @@ use super::clock::Clock;
 use super::doorbell::Doorbells;
 use super::logger::Logger;
 use super::ring::{Event, Ring};
-use super::socket::{InFlight, Socket};
+use super::socket::{InFlight, Socket, Sockets};
 use super::thread::{Directive, Report};
 use crate::base::clock::Now;
 use crate::base::ids::{ConnectionId, ShardId};
@@ -56,7 +56,7 @@ pub(super) struct Pump {
     clock: Clock,
     spin: Duration,
     acceptor: Option<Acceptor>,
-    sockets: Vec<Option<Socket>>,
+    sockets: Sockets,
     events: Vec<Event>,
     inbox: VecDeque<Inbound>,
     effects: Vec<Effect>,
@@ -117,7 +117,7 @@ impl Pump {
             clock,
             spin,
             acceptor,
-            sockets: Vec::new(),
+            sockets: Sockets::default(),
             events: Vec::new(),
             inbox: VecDeque::new(),
             effects: Vec::new(),
@@ -142,7 +142,7 @@ impl Pump {
             acceptor.arm(&mut self.ring);
         }
         self.report(Report::Ready);
-        while !(self.is_stopping && self.sockets.iter().all(Option::is_none)) {
+        while !(self.is_stopping && self.sockets.are_all_closed()) {
             if self.turn()? {
                 self.make_way().await;
             } else if !self.spin() {
@@ -211,7 +211,7 @@ impl Pump {
             match event {
                 Event::Received { id, bytes, is_last } => {
                     let turn = self.turns;
-                    if let Some(socket) = self.socket(id) {
+                    if let Some(socket) = self.sockets.get(id) {
                         socket.heard_in_turn = turn;
                     }
                     self.inbox.push_back(Inbound::Bytes(id, bytes));
@@ -257,7 +257,7 @@ impl Pump {
     }
 
     fn receive_ended(&mut self, id: ConnectionId) {
-        if let Some(socket) = self.socket(id) {
+        if let Some(socket) = self.sockets.get(id) {
             socket.is_receiving = false;
             self.rearm.push(id);
         }
@@ -280,14 +280,14 @@ impl Pump {
             busy = true;
             match inbound {
                 Inbound::Bytes(id, lent) => {
-                    if self.socket(id).is_some_and(|socket| !socket.has_ended) {
+                    if self.sockets.get(id).is_some_and(|socket| !socket.has_ended) {
                         self.shard.receive(id, self.ring.bytes(&lent));
                     }
                     self.ring.give_back(lent);
                     self.flush_heavy();
                 }
                 Inbound::End(id, reason) => {
-                    if let Some(socket) = self.socket(id) {
+                    if let Some(socket) = self.sockets.get(id) {
                         socket.has_ended = true;
                         self.shard.hang_up(id, reason);
                     }
@@ -336,11 +336,7 @@ impl Pump {
         } else {
             self.shard.turn_away(number, address)
         };
-        let index = id.slot as usize;
-        if self.sockets.len() <= index {
-            self.sockets.resize_with(index + 1, || None);
-        }
-        let socket = self.sockets[index].insert(Socket::new(socket, id));
+        let socket = self.sockets.insert(Socket::new(socket, id));
         if is_welcome {
             socket.is_receiving = true;
             self.ring.receive(socket.fd(), id);
@@ -389,11 +385,7 @@ impl Pump {
         let Some(batch) = self.shard.take_batch(id) else {
             return;
         };
-        let Some(socket) = self
-            .sockets
-            .get_mut(id.slot as usize)
-            .and_then(Option::as_mut)
-        else {
+        let Some(socket) = self.sockets.get(id) else {
             unreachable!("an open outbox has a socket");
         };
         assert!(
@@ -421,11 +413,7 @@ impl Pump {
 
     /// Sends what the socket takes; waits for room for the rest.
     fn send_now(&mut self, id: ConnectionId, batch: Batch, skip: usize) {
-        let Some(socket) = self
-            .sockets
-            .get_mut(id.slot as usize)
-            .and_then(Option::as_mut)
-        else {
+        let Some(socket) = self.sockets.get(id) else {
             unreachable!("who sends has a socket");
         };
         let Ok(sent) = socket.send_now(&batch, skip) else {
@@ -453,7 +441,8 @@ impl Pump {
     fn send_rest(&mut self, id: ConnectionId) {
         let waiting = |in_flight: &mut InFlight| !in_flight.in_kernel;
         let in_flight = self
-            .socket(id)
+            .sockets
+            .get(id)
             .and_then(|socket| socket.in_flight.take_if(waiting));
         if let Some(InFlight { batch, sent, .. }) = in_flight {
             self.send_now(id, batch, sent);
@@ -462,7 +451,11 @@ impl Pump {
 
     /// A send through the ring has completed.
     fn sent(&mut self, id: ConnectionId, result: Result<usize, Errno>) {
-        let Some(in_flight) = self.socket(id).and_then(|socket| socket.in_flight.take()) else {
+        let Some(in_flight) = self
+            .sockets
+            .get(id)
+            .and_then(|socket| socket.in_flight.take())
+        else {
             unreachable!("a socket outlives its sends");
         };
         let InFlight { batch, sent, .. } = in_flight;
@@ -490,17 +483,13 @@ impl Pump {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Close(id) => {
-                    if let Some(socket) = self.socket(id) {
+                    if let Some(socket) = self.sockets.get(id) {
                         socket.lingers_until = Some(now.after(LINGER));
                         self.closing.push(id);
                     }
                 }
                 Effect::PauseReading(id) => {
-                    let Some(socket) = self
-                        .sockets
-                        .get_mut(id.slot as usize)
-                        .and_then(Option::as_mut)
-                    else {
+                    let Some(socket) = self.sockets.get(id) else {
                         continue;
                     };
                     socket.wants_bytes = false;
@@ -509,7 +498,7 @@ impl Pump {
                     }
                 }
                 Effect::ResumeReading(id) => {
-                    if let Some(socket) = self.socket(id) {
+                    if let Some(socket) = self.sockets.get(id) {
                         socket.wants_bytes = true;
                         self.rearm.push(id);
                     }
@@ -529,19 +518,16 @@ impl Pump {
         // floods would keep everybody else from being heard.
         let turn = self.turns;
         rearm.sort_by_key(|id| {
-            self.socket(*id)
+            self.sockets
+                .get(*id)
                 .is_some_and(|socket| socket.heard_in_turn == turn)
         });
         for id in rearm.drain(..) {
-            let Some(socket) = self
-                .sockets
-                .get_mut(id.slot as usize)
-                .and_then(Option::as_mut)
-            else {
+            let Some(socket) = self.sockets.get(id) else {
                 continue;
             };
             let is_open = !socket.has_ended && socket.lingers_until.is_none();
-            if socket.id == id && is_open && socket.wants_bytes && !socket.is_receiving {
+            if is_open && socket.wants_bytes && !socket.is_receiving {
                 socket.is_receiving = true;
                 self.ring.receive(socket.fd(), id);
             }
@@ -553,7 +539,7 @@ impl Pump {
         let mut index = 0;
         while let Some(id) = self.closing.get(index).copied() {
             let owed = self.shard.pending(id);
-            let Some(socket) = self.socket(id) else {
+            let Some(socket) = self.sockets.get(id) else {
                 unreachable!("a socket stays until it is closed here");
             };
             let is_late = socket.lingers_until.is_some_and(|until| until <= now);
@@ -569,7 +555,7 @@ impl Pump {
                 index += 1;
             } else {
                 socket.shut_down();
-                self.sockets[id.slot as usize] = None;
+                self.sockets.remove(id);
                 self.shard.release(id);
                 self.bells.count_departure(self.id());
                 self.closing.swap_remove(index);
@@ -586,11 +572,6 @@ impl Pump {
                 self.logger.log(record);
             }
         }
-    }
-
-    fn socket(&mut self, id: ConnectionId) -> Option<&mut Socket> {
-        let socket = self.sockets.get_mut(id.slot as usize)?.as_mut()?;
-        (socket.id == id).then_some(socket)
     }
 
     #[inline]
@@ -691,7 +672,7 @@ const CONGESTION_POLL: Duration = Duration::from_micros(100);
 
 impl Drop for Pump {
     fn drop(&mut self) {
-        for socket in self.sockets.drain(..).flatten() {
+        for socket in self.sockets.drain() {
             if let Some(in_flight) = socket.in_flight.filter(|batch| batch.in_kernel) {
                 // The kernel may read it until the process ends.
                 std::mem::forget(in_flight.batch);

@@ -29,6 +29,43 @@ pub(super) struct Socket {
     pub(super) lingers_until: Option<Now>,
 }
 
+/// The sockets of a shard, by the slots of their connections.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    by_slot: Vec<Option<Socket>>,
+}
+
+impl Sockets {
+    /// Keeps a socket under its connection's slot, which is free.
+    pub(super) fn insert(&mut self, socket: Socket) -> &mut Socket {
+        let index = socket.id.slot as usize;
+        if self.by_slot.len() <= index {
+            self.by_slot.resize_with(index + 1, || None);
+        }
+        self.by_slot[index].insert(socket)
+    }
+
+    /// The socket of a connection; `None` when that is gone, even if the slot has a new tenant.
+    #[inline]
+    pub(super) fn get(&mut self, id: ConnectionId) -> Option<&mut Socket> {
+        let socket = self.by_slot.get_mut(id.slot as usize)?.as_mut()?;
+        (socket.id == id).then_some(socket)
+    }
+
+    /// Closes a socket.
+    pub(super) fn remove(&mut self, id: ConnectionId) {
+        self.by_slot[id.slot as usize] = None;
+    }
+
+    pub(super) fn are_all_closed(&self) -> bool {
+        self.by_slot.iter().all(Option::is_none)
+    }
+
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Socket> {
+        self.by_slot.drain(..).flatten()
+    }
+}
+
 /// A batch that the kernel has not taken whole yet.
 #[derive(Debug)]
 pub(super) struct InFlight {
