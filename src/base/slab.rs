@@ -129,11 +129,6 @@ impl<T> Slab<T> {
         }
     }
 
-    /// All keys in use, ascending.
-    pub fn keys(&self) -> impl Iterator<Item = u32> + '_ {
-        self.iter().map(|(key, _)| key)
-    }
-
     /// All values with their keys, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> + '_ {
         self.chunks

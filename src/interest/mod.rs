@@ -258,22 +258,6 @@ impl Interest {
         &mut self.subscriptions[id]
     }
 
-    /// What a subscription asked for.
-    pub fn pattern_of(&self, id: SubscriptionId) -> &[u8] {
-        &self.patterns[self.subscriptions[id].pattern].pattern
-    }
-
-    /// The queue group of a subscription; empty for a plain one.
-    pub fn queue_of(&self, id: SubscriptionId) -> &[u8] {
-        let subscription = &self.subscriptions[id];
-        let groups = self.patterns[subscription.pattern].groups.as_deref();
-        let is_member = |group: &&Group| group.members.contains(&id);
-        match groups.and_then(|groups| groups.iter().find(is_member)) {
-            Some(group) if subscription.in_group => &group.name,
-            _ => b"",
-        }
-    }
-
     /// Subscriptions of this shard.
     pub fn subscription_count(&self) -> usize {
         self.subscriptions.len()

@@ -71,20 +71,6 @@ impl<'a> Message<'a> {
         into.extend_from_slice(payload);
         into.extend_from_slice(CRLF);
     }
-
-    /// Where [`Message::reply`] and the rest lie, for a copy of the tail made elsewhere.
-    pub fn over<'b>(&self, subject: &'b [u8], tail: &'b [u8]) -> Message<'b> {
-        assert_eq!(
-            tail.len(),
-            self.tail.len(),
-            "a copy is as long as its original"
-        );
-        Message {
-            subject,
-            tail,
-            ..*self
-        }
-    }
 }
 
 /// A message in a spelling of its own; its tail must be written anew.

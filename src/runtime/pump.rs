@@ -17,7 +17,7 @@ use super::doorbell::Doorbells;
 use super::logger::Logger;
 use super::ring::{Event, Ring};
 use super::socket::{InFlight, Socket, Sockets};
-use super::thread::{Directive, Report};
+use super::thread::{Common, Directive, Report};
 use crate::base::clock::Now;
 use crate::base::ids::{ConnectionId, ShardId};
 use crate::base::log::{Level, Record};
@@ -81,31 +81,22 @@ enum Inbound {
     End(ConnectionId, CloseReason),
 }
 
-/// What a pump is made of, beside the shard.
-#[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) bells: Doorbells,
-    pub(super) directives: Receiver<Directive>,
-    pub(super) reports: Sender<Report>,
-    pub(super) logger: Logger,
-    pub(super) clock: Clock,
-    pub(super) spin: Duration,
-    pub(super) acceptor: Option<Acceptor>,
-}
-
 impl Pump {
     /// # Errors
     /// When the ring cannot be set up.
-    pub(super) fn new(shard: Shard, parts: Parts) -> io::Result<Pump> {
-        let Parts {
+    pub(super) fn new(
+        shard: Shard,
+        directives: Receiver<Directive>,
+        acceptor: Option<Acceptor>,
+        common: Common,
+    ) -> io::Result<Pump> {
+        let Common {
             bells,
-            directives,
             reports,
             logger,
             clock,
             spin,
-            acceptor,
-        } = parts;
+        } = common;
         let ring = Ring::new(bells.eventfd(shard.id()))?;
         Ok(Pump {
             shard,

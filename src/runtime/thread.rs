@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::doorbell::Doorbells;
 use super::logger::Logger;
 use super::probe;
-use super::pump::{Parts, Pump};
+use super::pump::Pump;
 use crate::base::ids::ShardId;
 use crate::shard::Shard;
 use core_affinity::CoreId;
@@ -109,13 +109,6 @@ fn run(
     {
         return Err(format!("could not be pinned to core {}", core.id));
     }
-    let Common {
-        bells,
-        reports,
-        logger,
-        clock,
-        spin,
-    } = common;
     let executor = LocalExecutorBuilder::new(Placement::Unbound)
         .name(&format!("shard-{}", shard.id()))
         .io_memory(FILE_MEMORY)
@@ -123,18 +116,9 @@ fn run(
         .make()
         .map_err(|error| error.to_string())?;
     executor.run(async move {
-        let acceptor =
-            doorway.map(|door| Acceptor::new(door.listener, bells.clone(), door.connections_max));
-        let parts = Parts {
-            bells,
-            directives,
-            reports,
-            logger,
-            clock,
-            spin,
-            acceptor,
-        };
-        let pump = Pump::new(shard, parts)
+        let acceptor = doorway
+            .map(|door| Acceptor::new(door.listener, common.bells.clone(), door.connections_max));
+        let pump = Pump::new(shard, directives, acceptor, common)
             .map_err(|error| format!("has no ring: {error}; {}", probe::remedy(&error)))?;
         pump.run().await.map_err(|error| error.to_string())
     })
