@@ -1,21 +1,20 @@
-//! Short byte strings without an allocation: subscription identifiers are numbers of one to ten digits.
+//! Short byte strings without an allocation: subscription identifiers are numbers of one to ten digits, subjects mostly
+//! shorter than two words of a pointer and what it points to.
 
-/// At most this many bytes lie inside the value itself.
-const INLINE_MAX: usize = 14;
-
-/// An immutable byte string; 16 bytes in size, and nothing on the heap up to 14 bytes of content.
+/// An immutable byte string that lies inside the value itself up to `INLINE_MAX` bytes of content. Choose 6 more than a
+/// multiple of 8: that leaves no padding.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SmallBytes(Repr);
+pub struct SmallBytes<const INLINE_MAX: usize>(Repr<INLINE_MAX>);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Repr {
+enum Repr<const INLINE_MAX: usize> {
     Inline { len: u8, bytes: [u8; INLINE_MAX] },
-    // Boxed twice: a thin pointer keeps the whole value at 16 bytes, and long identifiers are rare.
+    // Boxed twice: a thin pointer keeps the value small, and long content is rare.
     Heap(Box<Box<[u8]>>),
 }
 
-impl SmallBytes {
-    pub fn new(content: &[u8]) -> SmallBytes {
+impl<const INLINE_MAX: usize> SmallBytes<INLINE_MAX> {
+    pub fn new(content: &[u8]) -> SmallBytes<INLINE_MAX> {
         match u8::try_from(content.len()) {
             Ok(len) if content.len() <= INLINE_MAX => {
                 let mut bytes = [0; INLINE_MAX];
@@ -35,7 +34,7 @@ impl SmallBytes {
     }
 }
 
-impl std::fmt::Debug for SmallBytes {
+impl<const INLINE_MAX: usize> std::fmt::Debug for SmallBytes<INLINE_MAX> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}", String::from_utf8_lossy(self.as_slice()))
     }
@@ -49,12 +48,14 @@ mod tests {
     fn keeps_its_content_on_both_sides_of_the_limit() {
         for len in 0..40 {
             let content: Vec<u8> = (0..len).collect();
-            assert_eq!(SmallBytes::new(&content).as_slice(), content);
+            assert_eq!(SmallBytes::<14>::new(&content).as_slice(), content);
+            assert_eq!(SmallBytes::<22>::new(&content).as_slice(), content);
         }
     }
 
     #[test]
-    fn is_two_words() {
-        assert_eq!(size_of::<SmallBytes>(), 16);
+    fn has_no_padding() {
+        assert_eq!(size_of::<SmallBytes<14>>(), 16);
+        assert_eq!(size_of::<SmallBytes<22>>(), 24);
     }
 }

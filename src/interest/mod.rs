@@ -13,6 +13,8 @@
 mod cache;
 mod epochs;
 mod fanout;
+mod groups;
+mod tallies;
 mod trie;
 
 #[cfg(test)]
@@ -26,12 +28,14 @@ use cache::{Cache, Found};
 use epochs::Epochs;
 use fanout::Prefix;
 use foldhash::fast::FixedState;
+use groups::Groups;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 use trie::Trie;
 
 pub use cache::Memo;
 pub use fanout::{Answer, Fanout, GroupFanout, Route, Target};
+pub use tallies::Tallies;
 
 /// Names a subscription of this shard while it lives.
 pub type SubscriptionId = u32;
@@ -46,6 +50,8 @@ pub struct Interest {
     literals: HashTable<PatternId>,
     wildcards: Trie,
     subscriptions: Slab<Subscription>,
+    groups: Groups,
+    tallies: Tallies,
     epochs: Epochs,
     cache: Cache,
     scratch: Scratch,
@@ -58,11 +64,7 @@ pub struct Subscription {
     /// The slot of the connection that made it.
     pub connection: u32,
     /// The identifier its client gave it.
-    pub sid: SmallBytes,
-    /// Messages handed to it since it was made.
-    pub delivered: u64,
-    /// It ends with this many deliveries; 0 is never (`UNSUB <sid> <max>`).
-    pub delivered_max: u64,
+    pub sid: SmallBytes<14>,
     pattern: PatternId,
     /// Its neighbours among the plain subscriptions of its pattern, or `NONE`.
     next: u32,
@@ -82,24 +84,14 @@ pub struct Wants {
 /// A pattern and everyone who wants it.
 #[derive(Debug)]
 struct Wanted {
-    pattern: Box<[u8]>,
+    pattern: SmallBytes<22>,
+    peers: ShardSet,
     /// The plain subscriptions of this shard, as a list through [`Subscription`].
     plain: u32,
-    peers: ShardSet,
-    // Boxed: most patterns have no queue group, and there may be millions of patterns.
-    #[allow(
-        clippy::box_collection,
-        reason = "one word instead of three in every pattern"
-    )]
-    groups: Option<Box<Vec<Group>>>,
 }
 
-#[derive(Debug)]
-struct Group {
-    name: Box<[u8]>,
-    members: Vec<SubscriptionId>,
-    peers: Vec<(ShardId, u32)>,
-}
+// There may be millions of either, and of patterns as many on every shard.
+const _: () = assert!(size_of::<Wanted>() <= 40 && size_of::<Subscription>() <= 40);
 
 /// Lists that [`Interest::resolve`] fills anew each time, kept for their memory.
 #[derive(Debug, Default)]
@@ -116,6 +108,8 @@ impl Interest {
             literals: HashTable::new(),
             wildcards: Trie::new(seed),
             subscriptions: Slab::new(),
+            groups: Groups::new(seed),
+            tallies: Tallies::default(),
             epochs: Epochs::new(seed),
             cache: Cache::new(seed),
             scratch: Scratch::default(),
@@ -126,11 +120,7 @@ impl Interest {
     /// Who gets messages of `subject`, and the subscriptions to count the deliveries on. `None` for a subject with an
     /// empty token, which nobody can want. `memo` is where the caller found its last answer.
     #[inline(always)]
-    pub fn answer(
-        &mut self,
-        subject: &[u8],
-        memo: &mut Memo,
-    ) -> Option<(&Answer, &mut Slab<Subscription>)> {
+    pub fn answer(&mut self, subject: &[u8], memo: &mut Memo) -> Option<(&Answer, &mut Tallies)> {
         match self.cache.look_up(subject, *memo, &self.epochs) {
             Found::Current(found) => *memo = found,
             Found::Stale(found) => {
@@ -139,7 +129,7 @@ impl Interest {
             }
             Found::Absent => *memo = self.make(subject)?,
         }
-        Some((self.cache.answer(*memo), &mut self.subscriptions))
+        Some((self.cache.answer(*memo), &mut self.tallies))
     }
 
     #[cold]
@@ -168,15 +158,14 @@ impl Interest {
         let id = self.subscriptions.insert(Subscription {
             connection,
             sid: SmallBytes::new(sid),
-            delivered: 0,
-            delivered_max: 0,
             pattern: wanted_id,
             next: NONE,
             previous: NONE,
             in_group: !queue.is_empty(),
         });
-        let wanted = &mut self.patterns[wanted_id];
+        self.tallies.begin(id);
         let weight = if queue.is_empty() {
+            let wanted = &mut self.patterns[wanted_id];
             let first = std::mem::replace(&mut wanted.plain, id);
             self.subscriptions[id].next = first;
             if first != NONE {
@@ -184,7 +173,7 @@ impl Interest {
             }
             (first == NONE).then_some(1)
         } else {
-            let group = wanted.group(queue);
+            let group = self.groups.named(wanted_id, queue);
             group.members.push(id);
             Some(group.weight())
         };
@@ -200,10 +189,11 @@ impl Interest {
     /// Ends a subscription of this shard.
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Option<Wants> {
         let gone = self.subscriptions.remove(id)?;
+        self.tallies.end(id);
         let wanted = &mut self.patterns[gone.pattern];
         let mut queue = Box::<[u8]>::default();
         let weight = if gone.in_group {
-            let group = wanted.group_of(id);
+            let group = self.groups.of_member(gone.pattern, id);
             group.members.retain(|member| *member != id);
             queue = group.name.clone();
             Some(group.weight())
@@ -217,7 +207,7 @@ impl Interest {
             }
             (wanted.plain == NONE).then_some(0)
         };
-        let pattern = wanted.pattern.clone();
+        let pattern: Box<[u8]> = wanted.pattern.as_slice().into();
         self.changed(gone.pattern, &pattern);
         weight.map(|weight| Wants {
             pattern,
@@ -233,15 +223,15 @@ impl Interest {
             None if weight == 0 => return,
             None => self.pattern_entry(pattern),
         };
-        let wanted = &mut self.patterns[id];
         if queue.is_empty() {
+            let wanted = &mut self.patterns[id];
             if weight > 0 {
                 wanted.peers.insert(peer);
             } else {
                 wanted.peers.remove(peer);
             }
         } else {
-            let group = wanted.group(queue);
+            let group = self.groups.named(id, queue);
             group.peers.retain(|(shard, _)| *shard != peer);
             if weight > 0 {
                 group.peers.push((peer, weight));
@@ -254,8 +244,14 @@ impl Interest {
         &self.subscriptions[id]
     }
 
-    pub fn subscription_mut(&mut self, id: SubscriptionId) -> &mut Subscription {
-        &mut self.subscriptions[id]
+    /// Messages given to a subscription of this shard since it was made.
+    pub fn delivered(&self, id: SubscriptionId) -> u64 {
+        self.tallies.delivered(id)
+    }
+
+    /// Lets a subscription end once it has had `max` deliveries in all; `max` is more than it has had.
+    pub fn limit_deliveries(&mut self, id: SubscriptionId, max: u64) {
+        self.tallies.limit(id, max);
     }
 
     /// Subscriptions of this shard.
@@ -277,14 +273,9 @@ impl Interest {
     fn changed(&mut self, id: PatternId, bytes: &[u8]) {
         let pattern = Pattern::new(bytes).expect("patterns are checked when they come in");
         self.distrust(pattern);
-        let wanted = &mut self.patterns[id];
-        if let Some(groups) = &mut wanted.groups {
-            groups.retain(|group| group.weight() > 0 || !group.peers.is_empty());
-            if groups.is_empty() {
-                wanted.groups = None;
-            }
-        }
-        if wanted.plain != NONE || !wanted.peers.is_empty() || wanted.groups.is_some() {
+        self.groups.drop_empty(id);
+        let wanted = &self.patterns[id];
+        if wanted.plain != NONE || !wanted.peers.is_empty() || !self.groups.of(id).is_empty() {
             return;
         }
         self.patterns.remove(id);
@@ -315,7 +306,7 @@ impl Interest {
     }
 
     fn find_literal(&self, bytes: &[u8]) -> Option<PatternId> {
-        let is_it = |key: &u32| *self.patterns[*key].pattern == *bytes;
+        let is_it = |key: &u32| self.patterns[*key].pattern.as_slice() == bytes;
         self.literals
             .find(self.hasher.hash_one(bytes), is_it)
             .copied()
@@ -326,10 +317,9 @@ impl Interest {
             return id;
         }
         let id = self.patterns.insert(Wanted {
-            pattern: pattern.as_bytes().into(),
-            plain: NONE,
+            pattern: SmallBytes::new(pattern.as_bytes()),
             peers: ShardSet::EMPTY,
-            groups: None,
+            plain: NONE,
         });
         if pattern.is_literal() {
             let Interest {
@@ -338,7 +328,7 @@ impl Interest {
                 hasher,
                 ..
             } = self;
-            let rehash = |key: &u32| hasher.hash_one(&*patterns[*key].pattern);
+            let rehash = |key: &u32| hasher.hash_one(patterns[*key].pattern.as_slice());
             literals.insert_unique(hasher.hash_one(pattern.as_bytes()), id, rehash);
         } else {
             self.wildcards.insert(pattern, id);
@@ -361,7 +351,7 @@ impl Interest {
         for id in &scratch.patterns {
             let wanted = &self.patterns[*id];
             peers = peers.union(wanted.peers);
-            has_groups |= wanted.groups.is_some();
+            has_groups |= !self.groups.of(*id).is_empty();
             let mut at = wanted.plain;
             while at != NONE {
                 scratch.plain.push(at);
@@ -407,10 +397,7 @@ impl Interest {
             let target = render(&mut fanout, *id);
             fanout.targets.push(target);
         }
-        let groups = scratch
-            .patterns
-            .iter()
-            .filter_map(|id| self.patterns[*id].groups.as_deref());
+        let groups = scratch.patterns.iter().map(|id| self.groups.of(*id));
         for group in groups.flatten() {
             // Groups of one name are one group, whichever pattern their members asked with (nats-server `sublist.go`).
             let mut merged = match fanout
@@ -440,44 +427,5 @@ impl Interest {
             fanout.groups.push(merged);
         }
         fanout
-    }
-}
-
-impl Wanted {
-    /// The group of that name, made if need be.
-    fn group(&mut self, name: &[u8]) -> &mut Group {
-        let groups = self.groups.get_or_insert_with(Box::default);
-        let index = groups
-            .iter()
-            .position(|group| *group.name == *name)
-            .unwrap_or_else(|| {
-                groups.push(Group {
-                    name: name.into(),
-                    members: Vec::new(),
-                    peers: Vec::new(),
-                });
-                groups.len() - 1
-            });
-        &mut groups[index]
-    }
-
-    fn group_of(&mut self, member: SubscriptionId) -> &mut Group {
-        let is_member = |group: &&mut Group| group.members.contains(&member);
-        let groups = self
-            .groups
-            .as_deref_mut()
-            .map(Vec::as_mut_slice)
-            .unwrap_or_default();
-        groups
-            .iter_mut()
-            .find(is_member)
-            .expect("a queue subscription is in a group of its pattern")
-    }
-}
-
-impl Group {
-    /// How many members this shard has.
-    fn weight(&self) -> u32 {
-        u32::try_from(self.members.len()).unwrap_or(u32::MAX)
     }
 }

@@ -74,42 +74,36 @@ struct Expected {
 
 fn actual(interest: &mut Interest, subject: &str, memo: &mut Memo) -> Expected {
     let mut found = Expected::default();
-    let Some((answer, subscriptions)) = interest.answer(subject.as_bytes(), memo) else {
+    let mut claimed = Vec::new();
+    let Some((answer, _)) = interest.answer(subject.as_bytes(), memo) else {
         return found;
     };
     assert_eq!(answer.subject(), subject.as_bytes());
-    let head =
-        |sid: &SmallBytes| [b"HMSG ", subject.as_bytes(), b" ", sid.as_slice(), b" "].concat();
     match answer.route() {
         Route::Nobody => {}
         Route::One {
             connection,
             subscription,
         } => {
-            assert_eq!(subscriptions[*subscription].connection, *connection);
-            assert_eq!(
-                answer.head_of_one(),
-                head(&subscriptions[*subscription].sid)
-            );
+            claimed.push((*subscription, *connection, answer.head_of_one().to_vec()));
             found.plain.insert(*subscription);
         }
         Route::Many(fanout) => {
-            let check = |target: &Target| {
-                let subscription = &subscriptions[target.subscription];
-                assert_eq!(subscription.connection, target.connection);
-                assert_eq!(fanout.head(target), head(&subscription.sid));
+            let mut claim = |target: &Target| {
+                let head = fanout.head(target).to_vec();
+                claimed.push((target.subscription, target.connection, head));
                 target.subscription
             };
             for target in &fanout.targets {
                 assert!(
-                    found.plain.insert(check(target)),
+                    found.plain.insert(claim(target)),
                     "a subscription is named twice"
                 );
             }
             found.peers = fanout.peers.iter().map(ShardId::index).collect();
             for group in &fanout.groups {
                 let name = String::from_utf8(group.name.to_vec()).expect("text");
-                let members: BTreeSet<_> = group.members.iter().map(check).collect();
+                let members: BTreeSet<_> = group.members.iter().map(&mut claim).collect();
                 let peers: BTreeMap<_, _> = group
                     .peers
                     .iter()
@@ -123,6 +117,15 @@ fn actual(interest: &mut Interest, subject: &str, memo: &mut Memo) -> Expected {
                 );
             }
         }
+    }
+    for (id, connection, head) in claimed {
+        let subscription = interest.subscription(id);
+        let sid = subscription.sid.as_slice();
+        assert_eq!(subscription.connection, connection);
+        assert_eq!(
+            head,
+            [b"HMSG ", subject.as_bytes(), b" ", sid, b" "].concat()
+        );
     }
     found
 }

@@ -16,10 +16,7 @@ use crate::base::clock::Now;
 use crate::base::ids::{ShardId, ShardSet};
 use crate::base::limits::{QUEUE_HOPS_MAX, SHARED_TAIL_BYTES};
 use crate::base::rng::Rng;
-use crate::base::slab::Slab;
-use crate::interest::{
-    Fanout, GroupFanout, Interest, Memo, Route, Subscription, SubscriptionId, Wants,
-};
+use crate::interest::{Fanout, GroupFanout, Interest, Memo, Route, SubscriptionId, Tallies, Wants};
 use crate::mesh::{Carried, Mesh, Parcel, Routing};
 use crate::protocol::message::Message;
 use crate::subject::Pattern;
@@ -127,7 +124,7 @@ impl Router {
 
     /// Lets a subscription end once it has had `max` deliveries in all. `max` is more than it has had.
     pub fn limit_deliveries(&mut self, id: SubscriptionId, max: u64) {
-        self.interest.subscription_mut(id).delivered_max = max;
+        self.interest.limit_deliveries(id, max);
     }
 
     /// Subscriptions that have had their last delivery; their sessions end them.
@@ -150,8 +147,7 @@ impl Router {
         message: &Message<'_>,
         shared: Option<&Bytes>,
     ) -> bool {
-        let Some((answer, subscriptions)) = self.interest.answer(message.subject, publisher.memo)
-        else {
+        let Some((answer, tallies)) = self.interest.answer(message.subject, publisher.memo) else {
             self.counters.dropped_no_interest += 1;
             return false;
         };
@@ -161,7 +157,7 @@ impl Router {
         }
         let mut delivering = Delivering {
             outboxes: &mut self.outboxes,
-            subscriptions,
+            tallies,
             counters: &mut self.counters,
             spent: &mut self.spent,
             bare: &mut self.bare,
@@ -207,12 +203,12 @@ impl Router {
     pub fn receive(&mut self, from: ShardId, carried: &Carried<'_>, is_last_word: bool) {
         let message = &carried.message;
         let memo = &mut self.lane_memos[from.index()];
-        let Some((answer, subscriptions)) = self.interest.answer(message.subject, memo) else {
+        let Some((answer, tallies)) = self.interest.answer(message.subject, memo) else {
             unreachable!("a subject nobody can want is not sent to anybody");
         };
         let mut delivering = Delivering {
             outboxes: &mut self.outboxes,
-            subscriptions,
+            tallies,
             counters: &mut self.counters,
             spent: &mut self.spent,
             bare: &mut self.bare,
@@ -386,7 +382,7 @@ fn worth_sharing(message: &Message<'_>, shared: Option<&Bytes>, fanout: &Fanout)
 /// One message on its way into outboxes of this shard.
 struct Delivering<'a> {
     outboxes: &'a mut Outboxes,
-    subscriptions: &'a mut Slab<Subscription>,
+    tallies: &'a mut Tallies,
     counters: &'a mut Counters,
     spent: &'a mut Vec<SubscriptionId>,
     bare: &'a mut Vec<u8>,
@@ -402,10 +398,7 @@ impl Delivering<'_> {
     /// Delivers to one subscription; says whether it took the message.
     #[inline]
     fn deliver(&mut self, connection: u32, id: SubscriptionId, head: &[u8]) -> bool {
-        let subscription = &mut self.subscriptions[id];
-        let is_spent =
-            subscription.delivered_max != 0 && subscription.delivered >= subscription.delivered_max;
-        if is_spent || self.deaf == Some(connection) {
+        if self.tallies.is_spent(id) || self.deaf == Some(connection) {
             return false;
         }
         let taken = match self.message.header_len {
@@ -429,8 +422,7 @@ impl Delivering<'_> {
         if !taken {
             return false;
         }
-        subscription.delivered += 1;
-        if subscription.delivered == subscription.delivered_max {
+        if self.tallies.count(id) {
             self.spent.push(id);
         }
         self.counters.delivered.count(self.size);

@@ -472,7 +472,7 @@ impl Client {
         let Some(id) = self.find_sid(sid, turn.router) else {
             return;
         };
-        let delivered = turn.router.interest().subscription(id).delivered;
+        let delivered = turn.router.interest().delivered(id);
         match max {
             Some(max) if max > delivered => turn.router.limit_deliveries(id, max),
             _ => self.end_subscription(id, turn.router),
