@@ -16,18 +16,29 @@ use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
 /// Where an answer was found last time; a wrong one costs a compare. Sessions and lanes keep one each.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memo(u32);
 
 #[derive(Debug)]
 pub(super) struct Cache {
-    table: HashTable<u32>,
+    table: HashTable<Slot>,
     entries: Vec<Entry>,
     /// Where the search for an entry to give up goes on.
     hand: usize,
     targets: usize,
     hasher: FixedState,
 }
+
+/// Where the entry for a subject is. The tag, which is most of the subject's hash, spares the look at entries of other
+/// subjects, and growing the table looks at none.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    tag: Tag,
+    key: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tag(u32);
 
 #[derive(Debug)]
 #[repr(align(64))]
@@ -79,11 +90,24 @@ impl Cache {
     }
 
     #[inline]
+    pub(super) fn tag(&self, subject: &[u8]) -> Tag {
+        Tag((self.hasher.hash_one(subject) >> 32) as u32)
+    }
+
+    /// Where the answer for a subject with that tag may be.
+    #[inline]
+    pub(super) fn place(&self, tag: Tag) -> Option<Memo> {
+        let slot = self.table.find(tag.hash(), |slot| slot.tag == tag)?;
+        Some(Memo(slot.key))
+    }
+
+    #[inline]
     fn find(&self, subject: &[u8]) -> Option<u32> {
-        let is_it = |key: &u32| same(self.entries[*key as usize].answer.subject(), subject);
-        self.table
-            .find(self.hasher.hash_one(subject), is_it)
-            .copied()
+        let tag = self.tag(subject);
+        let is_it = |slot: &Slot| {
+            slot.tag == tag && same(self.entries[slot.key as usize].answer.subject(), subject)
+        };
+        self.table.find(tag.hash(), is_it).map(|slot| slot.key)
     }
 
     #[inline]
@@ -106,7 +130,7 @@ impl Cache {
     pub(super) fn remember(&mut self, mut answer: Answer, epochs: &Epochs) -> Memo {
         answer.area = epochs.area_of(answer.subject());
         let stamp = epochs.stamp(answer.area);
-        let hash = self.hasher.hash_one(answer.subject());
+        let tag = self.tag(answer.subject());
         self.targets += answer.weight();
         let entry = Entry { answer, stamp };
         let key = if self.entries.len() < CACHED_SUBJECTS_MAX {
@@ -119,14 +143,9 @@ impl Cache {
             key
         };
         let memo = Memo(u32::try_from(key).unwrap_or(u32::MAX));
-        let Cache {
-            table,
-            entries,
-            hasher,
-            ..
-        } = self;
-        let rehash = |key: &u32| hasher.hash_one(entries[*key as usize].answer.subject());
-        table.insert_unique(hash, memo.0, rehash);
+        let slot = Slot { tag, key: memo.0 };
+        self.table
+            .insert_unique(tag.hash(), slot, |slot| slot.tag.hash());
         self.shrink(memo);
         memo
     }
@@ -179,9 +198,18 @@ impl Cache {
     fn give_up(&mut self, key: usize) {
         let entry = &self.entries[key];
         self.targets -= entry.answer.weight();
-        let hash = self.hasher.hash_one(entry.answer.subject());
-        if let Ok(found) = self.table.find_entry(hash, |other| *other as usize == key) {
+        let tag = self.tag(entry.answer.subject());
+        let is_it = |slot: &Slot| slot.key as usize == key;
+        if let Ok(found) = self.table.find_entry(tag.hash(), is_it) {
             found.remove();
         }
+    }
+}
+
+impl Tag {
+    /// Spread over all bits: the table takes its place from the low ones and its mark from the high ones.
+    #[inline]
+    fn hash(self) -> u64 {
+        u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }

@@ -28,6 +28,8 @@ pub enum Route {
         connection: u32,
         subscription: SubscriptionId,
     },
+    /// These other shards, and nobody here.
+    Peers(ShardSet),
     Many(Box<Fanout>),
 }
 
@@ -115,7 +117,7 @@ impl Answer {
     /// How many targets it holds beside the entry itself.
     pub(super) fn weight(&self) -> usize {
         match &self.route {
-            Route::Nobody | Route::One { .. } => 0,
+            Route::Nobody | Route::One { .. } | Route::Peers(_) => 0,
             Route::Many(fanout) => fanout.weight(),
         }
     }

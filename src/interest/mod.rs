@@ -14,6 +14,7 @@ mod cache;
 mod epochs;
 mod fanout;
 mod groups;
+mod scouted;
 mod tallies;
 mod trie;
 
@@ -35,6 +36,7 @@ use trie::Trie;
 
 pub use cache::Memo;
 pub use fanout::{Answer, Fanout, GroupFanout, Route, Target};
+pub use scouted::Scouted;
 pub use tallies::Tallies;
 
 /// Names a subscription of this shard while it lives.
@@ -370,6 +372,7 @@ impl Interest {
                 };
                 Answer::new(bytes, Prefix::Sid(subscription.sid.as_slice()), route)
             }
+            [] if !has_groups => Answer::new(bytes, Prefix::NoSid, Route::Peers(peers)),
             _ => {
                 let fanout = self.fan_out(bytes, &scratch, peers);
                 Answer::new(bytes, Prefix::NoSid, Route::Many(Box::new(fanout)))

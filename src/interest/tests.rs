@@ -88,6 +88,7 @@ fn actual(interest: &mut Interest, subject: &str, memo: &mut Memo) -> Expected {
             claimed.push((*subscription, *connection, answer.head_of_one().to_vec()));
             found.plain.insert(*subscription);
         }
+        Route::Peers(peers) => found.peers = peers.iter().map(ShardId::index).collect(),
         Route::Many(fanout) => {
             let mut claim = |target: &Target| {
                 let head = fanout.head(target).to_vec();

@@ -289,7 +289,7 @@ impl<'a> Carried<'a> {
 }
 
 /// The items of a parcel, in order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Items<'a> {
     left: &'a [u8],
     shared: std::slice::Iter<'a, Bytes>,
@@ -320,6 +320,15 @@ impl<'a> Iterator for Items<'a> {
 }
 
 impl<'a> Items<'a> {
+    /// The subjects of the messages to come, up to an item that is none.
+    pub fn subjects(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut items = self.clone();
+        std::iter::from_fn(move || match items.next()? {
+            Item::Message(carried) => Some(carried.message.subject),
+            Item::Wants { .. } | Item::Pause(_) | Item::Resume(_) => None,
+        })
+    }
+
     #[inline]
     fn take_message(&mut self) -> Carried<'a> {
         let head = MessageHead::unpack(self.take_array());

@@ -102,6 +102,17 @@ pub fn next_publish<'a>(
     Some((message, end + 2))
 }
 
+/// The subjects of the messages that `bytes` begin with, up to the first operation that [`next_publish`] does not take.
+pub fn subjects<'a>(bytes: &'a [u8], limits: &Limits) -> impl Iterator<Item = &'a [u8]> {
+    let mut memo = LineMemo::default();
+    let mut left = bytes;
+    std::iter::from_fn(move || {
+        let (message, len) = next_publish(left, limits, &mut memo)?;
+        left = &left[len..];
+        Some(message.subject)
+    })
+}
+
 /// The control line of the last publish: publishers repeat themselves, and a line that is the same byte for byte means
 /// the same. It points into the receive buffer, so it costs no memory and ends with the buffer.
 ///

@@ -34,8 +34,6 @@ pub struct Router {
     pub mesh: Mesh,
     pub counters: Counters,
     rng: Rng,
-    /// Where the last answers for each peer's messages were found.
-    lane_memos: Vec<Memo>,
     /// Subscriptions that have had their last delivery, to be ended by their sessions.
     spent: Vec<SubscriptionId>,
     /// Messages picked for groups that seem to be empty, one a parcel, and who sent them.
@@ -75,15 +73,9 @@ pub struct Publisher<'a> {
 impl Router {
     pub fn new(mesh: Mesh, limits: OutboxLimits, seed: u64) -> Router {
         let mut rng = Rng::from_seed(seed);
-        let shards = mesh
-            .peers()
-            .map(ShardId::index)
-            .max()
-            .map_or(0, |last| last + 1);
         Router {
             interest: Interest::new(rng.next_u64()),
             outboxes: Outboxes::new(limits),
-            lane_memos: vec![Memo::default(); shards],
             mesh,
             counters: Counters::default(),
             rng,
@@ -167,21 +159,32 @@ impl Router {
             sender: publisher.sender,
             deaf: (!publisher.echo).then_some(publisher.sender.connection.slot),
         };
+        let routing = Routing {
+            publisher: publisher.sender,
+            plain: true,
+            echo: publisher.echo,
+            hops: 0,
+        };
         let reached = match answer.route() {
             Route::Nobody => false,
             Route::One {
                 connection,
                 subscription,
             } => delivering.deliver(*connection, *subscription, answer.head_of_one()),
+            Route::Peers(peers) => {
+                let copy = worth_sharing(message, shared, holders_over_lanes(*peers));
+                let shared = shared.or(copy.as_ref());
+                for peer in peers.iter() {
+                    self.mesh
+                        .send(peer, message, shared, routing, std::iter::empty());
+                }
+                true
+            }
             Route::Many(fanout) => {
-                let copy = worth_sharing(message, shared, fanout);
+                let local = fanout.targets.len() + fanout.groups.len();
+                let holders = local + holders_over_lanes(fanout.peers);
+                let copy = worth_sharing(message, shared, holders);
                 delivering.shared = shared.or(copy.as_ref());
-                let routing = Routing {
-                    publisher: publisher.sender,
-                    plain: true,
-                    echo: publisher.echo,
-                    hops: 0,
-                };
                 fan_out(
                     fanout,
                     &mut delivering,
@@ -200,9 +203,14 @@ impl Router {
 
     /// Delivers a message that another shard sent to subscriptions of this one.
     #[inline]
-    pub fn receive(&mut self, from: ShardId, carried: &Carried<'_>, is_last_word: bool) {
+    pub fn receive(
+        &mut self,
+        from: ShardId,
+        carried: &Carried<'_>,
+        memo: &mut Memo,
+        is_last_word: bool,
+    ) {
         let message = &carried.message;
-        let memo = &mut self.lane_memos[from.index()];
         let Some((answer, tallies)) = self.interest.answer(message.subject, memo) else {
             unreachable!("a subject nobody can want is not sent to anybody");
         };
@@ -222,7 +230,7 @@ impl Router {
         };
         let mut reached = false;
         let fanout = match answer.route() {
-            Route::Nobody => None,
+            Route::Nobody | Route::Peers(_) => None,
             Route::One {
                 connection,
                 subscription,
@@ -293,7 +301,7 @@ impl Router {
                 connection: owner,
                 subscription,
             } if *owner == connection => Some(*subscription),
-            Route::Nobody | Route::One { .. } => None,
+            Route::Nobody | Route::One { .. } | Route::Peers(_) => None,
             Route::Many(fanout) => {
                 let mine = fanout
                     .targets
@@ -371,10 +379,14 @@ fn peer_of(group: &GroupFanout, rng: &mut Rng) -> Option<ShardId> {
     None
 }
 
+/// On its way to another shard a tail that is not shared is copied twice.
+fn holders_over_lanes(peers: ShardSet) -> usize {
+    2 * peers.len() as usize
+}
+
 /// A shared copy of a large tail that more than one will hold.
-fn worth_sharing(message: &Message<'_>, shared: Option<&Bytes>, fanout: &Fanout) -> Option<Bytes> {
-    // On its way to another shard it would be copied twice.
-    let holders = fanout.targets.len() + fanout.groups.len() + 2 * fanout.peers.len() as usize;
+#[inline]
+fn worth_sharing(message: &Message<'_>, shared: Option<&Bytes>, holders: usize) -> Option<Bytes> {
     let worth = shared.is_none() && message.tail.len() >= SHARED_TAIL_BYTES && holders > 1;
     worth.then(|| Bytes::copy_from_slice(message.tail))
 }

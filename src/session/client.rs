@@ -15,7 +15,7 @@ use crate::base::ids::{ClientNumber, ConnectionId};
 use crate::base::limits::SHARED_TAIL_BYTES;
 use crate::base::log::{Level, Log};
 use crate::config::Auth;
-use crate::interest::{Memo, SubscriptionId};
+use crate::interest::{Memo, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
 use crate::protocol::info::Occasion;
 use crate::protocol::message::{Message, write_tail};
@@ -266,6 +266,7 @@ impl Client {
     ) -> Result<usize, CloseReason> {
         let mut limits = self.parse_limits(turn.settings);
         let mut memo = LineMemo::default();
+        let mut scouted = Scouted::default();
         let mut taken = 0;
         while taken < bytes.len() {
             let left = &bytes[taken..];
@@ -278,8 +279,11 @@ impl Client {
                     self.trace_publish("PUB", &message, turn);
                 }
                 published.count(message.size());
+                scouted.hint(&mut self.memo);
                 self.publish(&message, shared.as_ref(), turn);
                 taken += len;
+                let subjects = parser::subjects(&bytes[taken..], &limits);
+                scouted.look_ahead(turn.router.interest(), self.memo, subjects);
                 continue;
             }
             match parser::parse(left, &limits) {

@@ -23,6 +23,7 @@ use crate::base::log::{Level, Log, Record};
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
 use crate::config::duration::GoDuration;
+use crate::interest::{Memo, Scouted};
 use crate::mesh::{Item, Mesh, Parcel};
 use crate::router::{Batch, Counters, Outboxes, Router, Sender};
 use crate::session::client::{Client, Turn};
@@ -58,6 +59,8 @@ pub struct Shard {
     paused: Vec<(Now, ConnectionId)>,
     /// Parcels of each peer that this turn still takes in.
     to_drain: Vec<(ShardId, usize)>,
+    /// Where the last answers for each peer's messages were found.
+    lane_memos: Vec<Memo>,
     /// Messages whose queue group seemed empty; looked at again when every lane has been drained once more.
     second_look: Vec<(ShardId, Parcel)>,
     effects: Vec<Effect>,
@@ -103,6 +106,11 @@ impl Shard {
     /// A shard on its ends of the lanes. `seed` decides every choice it will make.
     pub fn new(settings: Settings, mesh: Mesh, seed: u64) -> Shard {
         let mut rng = Rng::from_seed(seed);
+        let shards = mesh
+            .peers()
+            .map(ShardId::index)
+            .max()
+            .map_or(0, |last| last + 1);
         Shard {
             router: Router::new(mesh, settings.outbox, rng.next_u64()),
             seats: Slab::new(),
@@ -110,6 +118,7 @@ impl Shard {
             timers: BinaryHeap::new(),
             paused: Vec::new(),
             to_drain: Vec::new(),
+            lane_memos: vec![Memo::default(); shards],
             second_look: Vec::new(),
             effects: Vec::new(),
             log: Log::new(settings.debug, settings.trace),
@@ -231,9 +240,16 @@ impl Shard {
     }
 
     fn unpack(&mut self, peer: ShardId, parcel: &Parcel, is_last_word: bool) {
-        for item in parcel.items() {
+        let mut items = parcel.items();
+        let mut memo = self.lane_memos[peer.index()];
+        let mut scouted = Scouted::default();
+        while let Some(item) = items.next() {
             match item {
-                Item::Message(carried) => self.router.receive(peer, &carried, is_last_word),
+                Item::Message(carried) => {
+                    scouted.hint(&mut memo);
+                    self.router.receive(peer, &carried, &mut memo, is_last_word);
+                    scouted.look_ahead(self.router.interest(), memo, items.subjects());
+                }
                 Item::Wants {
                     pattern,
                     queue,
@@ -245,6 +261,7 @@ impl Shard {
                 Item::Resume(publisher) => self.resume(publisher),
             }
         }
+        self.lane_memos[peer.index()] = memo;
         self.settle();
     }
 
