@@ -78,3 +78,5 @@ mod stress;
 mod subjects_of_extreme_shape;
 #[path = "behaviour/subscribe_then_flush.rs"]
 mod subscribe_then_flush;
+#[path = "behaviour/trace_shows_both_directions.rs"]
+mod trace_shows_both_directions;

@@ -11,7 +11,7 @@ pub const CACHED_SUBJECTS_MAX: usize = 1 << 18;
 /// Targets in all remembered answers of one shard: 16 bytes each and about as much again for their prefixes.
 pub const CACHED_TARGETS_MAX: usize = 1 << 20;
 
-/// Parcels that fit a lane. With [`PARCEL_BYTES`] it bounds what one shard may be ahead of another: 4 MiB and one
+/// Parcels that fit a lane. With [`PARCEL_BYTES`] it bounds what one shard may be ahead of another: 1 MiB and one
 /// payload per parcel.
 pub const LANE_PARCELS: usize = 16;
 

@@ -36,6 +36,8 @@ pub struct Router {
     rng: Rng,
     /// Subscriptions that have had their last delivery, to be ended by their sessions.
     spent: Vec<SubscriptionId>,
+    /// Deliveries to be shown in the log; nothing is kept without `-V`.
+    traced: Option<Vec<Delivery>>,
     /// Messages picked for groups that seem to be empty, one a parcel, and who sent them.
     homeless: Vec<(ShardId, Parcel)>,
     /// Scratch: which shards a message's queue groups were picked on.
@@ -61,6 +63,30 @@ pub struct Counters {
     pub handed_on: u64,
 }
 
+/// A message that was put into an outbox, for the log.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The slot of the connection that gets it.
+    pub connection: u32,
+    /// The control line as it is sent.
+    pub line: Vec<u8>,
+    /// Headers and payload.
+    pub body: Vec<u8>,
+}
+
+impl Delivery {
+    #[cold]
+    fn new(connection: u32, head: &[u8], tail: &[u8]) -> Delivery {
+        let line_len = memchr::memchr(b'\n', tail).map_or(tail.len(), |feed| feed + 1);
+        let (line, body) = tail.split_at(line_len);
+        Delivery {
+            connection,
+            line: [head, line].concat(),
+            body: body.strip_suffix(b"\r\n").unwrap_or(body).to_vec(),
+        }
+    }
+}
+
 /// Who publishes, as far as routing cares.
 #[derive(Debug)]
 pub struct Publisher<'a> {
@@ -71,7 +97,7 @@ pub struct Publisher<'a> {
 }
 
 impl Router {
-    pub fn new(mesh: Mesh, limits: OutboxLimits, seed: u64) -> Router {
+    pub fn new(mesh: Mesh, limits: OutboxLimits, trace: bool, seed: u64) -> Router {
         let mut rng = Rng::from_seed(seed);
         Router {
             interest: Interest::new(rng.next_u64()),
@@ -80,6 +106,7 @@ impl Router {
             counters: Counters::default(),
             rng,
             spent: Vec::new(),
+            traced: trace.then(Vec::new),
             homeless: Vec::new(),
             picks: Vec::new(),
             bare: Vec::new(),
@@ -124,6 +151,11 @@ impl Router {
         self.spent.pop()
     }
 
+    /// Deliveries since the last call, when they are traced.
+    pub fn take_traced(&mut self) -> Vec<Delivery> {
+        self.traced.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     fn announce(&mut self, change: Option<Wants>) {
         if let Some(wants) = change {
             self.mesh.announce(&wants);
@@ -153,6 +185,7 @@ impl Router {
             counters: &mut self.counters,
             spent: &mut self.spent,
             bare: &mut self.bare,
+            traced: self.traced.as_mut(),
             message,
             shared,
             size: message.size(),
@@ -220,6 +253,7 @@ impl Router {
             counters: &mut self.counters,
             spent: &mut self.spent,
             bare: &mut self.bare,
+            traced: self.traced.as_mut(),
             message,
             shared: carried.shared,
             size: message.size(),
@@ -398,6 +432,7 @@ struct Delivering<'a> {
     counters: &'a mut Counters,
     spent: &'a mut Vec<SubscriptionId>,
     bare: &'a mut Vec<u8>,
+    traced: Option<&'a mut Vec<Delivery>>,
     message: &'a Message<'a>,
     shared: Option<&'a Bytes>,
     size: usize,
@@ -413,26 +448,21 @@ impl Delivering<'_> {
         if self.tallies.is_spent(id) || self.deaf == Some(connection) {
             return false;
         }
-        let taken = match self.message.header_len {
-            None => {
-                let head = &head[b"H".len()..];
-                self.outboxes
-                    .deliver(connection, head, self.message.tail, self.shared, self.size)
-            }
-            Some(_) if self.outboxes.understands_headers(connection) => {
-                self.outboxes
-                    .deliver(connection, head, self.message.tail, self.shared, self.size)
-            }
-            Some(_) => {
-                self.bare.clear();
-                self.message.write_tail_without_headers(self.bare);
-                let size = self.message.payload().len();
-                self.outboxes
-                    .deliver(connection, &head[b"H".len()..], self.bare, None, size)
-            }
-        };
-        if !taken {
+        let mut head = head;
+        let (mut tail, mut shared, mut size) = (self.message.tail, self.shared, self.size);
+        if self.message.header_len.is_none() {
+            head = &head[b"H".len()..];
+        } else if !self.outboxes.understands_headers(connection) {
+            self.bare.clear();
+            self.message.write_tail_without_headers(self.bare);
+            head = &head[b"H".len()..];
+            (tail, shared, size) = (&*self.bare, None, self.message.payload().len());
+        }
+        if !self.outboxes.deliver(connection, head, tail, shared, size) {
             return false;
+        }
+        if let Some(traced) = &mut self.traced {
+            traced.push(Delivery::new(connection, head, tail));
         }
         if self.tallies.count(id) {
             self.spent.push(id);

@@ -6,6 +6,7 @@ use super::thread::Directive;
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ShardId};
 use crate::base::log::{Level, Record};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{acceptfrom, getpeername, sockopt};
 use std::net::SocketAddr;
@@ -15,6 +16,8 @@ use std::time::Duration;
 /// How long to stop accepting after an error; doubles up to the maximum (nats-server: 10 ms to 1 s).
 const BACK_OFF: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+/// Connections closed unseen before trying again: more than a listening socket's queue usually holds.
+const CLOSED_AT_ONCE: usize = 4096;
 
 /// A connection for one of the shards.
 #[derive(Debug)]
@@ -138,8 +141,8 @@ impl Acceptor {
         None
     }
 
-    /// The process is out of descriptors, most likely. Closes one waiting connection with the descriptor kept for that,
-    /// and tries again a little later.
+    /// The process is out of descriptors, most likely. Closes those who wait, one after another, with the descriptor kept
+    /// for that, and tries again a little later.
     fn turn_away_unseen(&mut self, error: Errno, now: Now, log: &mut Vec<Record>) {
         let text = format!(
             "Temporary Client Accept Error ({}), sleeping {}ms",
@@ -148,14 +151,28 @@ impl Acceptor {
         );
         log.push(Record::new(Level::Error, text));
         if matches!(error, Errno::MFILE | Errno::NFILE) && self.reserve.take().is_some() {
-            if let Some(listener) = &self.listener {
-                drop(acceptfrom(listener));
-            }
+            self.close_waiting();
             self.reserve = open_reserve();
         }
         self.retry_at = Some(now.after(self.back_off));
         self.back_off = (self.back_off * 2).min(BACK_OFF_MAX);
     }
+
+    fn close_waiting(&self) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        for _ in 0..CLOSED_AT_ONCE {
+            if !has_waiting(listener) || acceptfrom(listener).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn has_waiting(listener: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 fn open_reserve() -> Option<OwnedFd> {

@@ -8,6 +8,8 @@
 //! - A client that has not said who it is can neither publish nor subscribe.
 //! - Whoever calls [`Client::end`] ends all its subscriptions; no other shard or session knows of it afterwards.
 
+mod trace;
+
 use super::close::CloseReason;
 use super::settings::Settings;
 use crate::base::clock::Now;
@@ -479,22 +481,28 @@ impl Client {
         let delivered = turn.router.interest().delivered(id);
         match max {
             Some(max) if max > delivered => turn.router.limit_deliveries(id, max),
-            _ => self.end_subscription(id, turn.router),
+            _ => self.end_subscription(id, turn),
         }
     }
 
     /// Forgets a subscription and ends it.
-    pub fn end_subscription(&mut self, id: SubscriptionId, router: &mut Router) {
-        let hash = sid_hash(router.interest().subscription(id).sid.as_slice());
+    pub fn end_subscription(&mut self, id: SubscriptionId, turn: &mut Turn<'_>) {
+        let sid = turn.router.interest().subscription(id).sid.clone();
+        self.trace_end(sid.as_slice(), turn);
+        let hash = sid_hash(sid.as_slice());
         if let Ok(found) = self.sids.find_entry(hash, |other| *other == id) {
             found.remove();
         }
-        router.unsubscribe(id);
+        turn.router.unsubscribe(id);
     }
 
-    fn end_all_subscriptions(&mut self, router: &mut Router) {
+    fn end_all_subscriptions(&mut self, turn: &mut Turn<'_>) {
         for id in std::mem::take(&mut self.sids) {
-            router.unsubscribe(id);
+            if turn.log.trace {
+                let sid = turn.router.interest().subscription(id).sid.clone();
+                self.trace_end(sid.as_slice(), turn);
+            }
+            turn.router.unsubscribe(id);
         }
     }
 
@@ -512,7 +520,7 @@ impl Client {
         turn.router.outboxes.set_headers(self.id.slot, headers);
         if self.stage == Stage::Connected {
             // nats-server lets a client introduce itself anew; what it had subscribed to belongs to who it was.
-            self.end_all_subscriptions(turn.router);
+            self.end_all_subscriptions(turn);
         }
         let relic = !self.options.account.is_empty() || self.options.new_account;
         if !self.is_authorized(&turn.settings.auth) || relic {
@@ -664,7 +672,7 @@ impl Client {
 
     /// Ends its subscriptions, here and in the eyes of the other shards.
     pub fn end(&mut self, reason: CloseReason, turn: &mut Turn<'_>) {
-        self.end_all_subscriptions(turn.router);
+        self.end_all_subscriptions(turn);
         turn.log
             .debug(|| self.labelled(&format!("Client connection closed: {reason}")));
     }
@@ -693,61 +701,6 @@ impl Client {
             info.write_line(into, self.number.0, self.address, occasion);
         });
     }
-
-    fn trace_op(&self, op: &Op<'_>, turn: &mut Turn<'_>) {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let args = match op {
-            _ if !turn.log.trace => return,
-            Op::Publish(message) => return self.trace_publish(op.verb(), message, turn),
-            Op::PublishLoose(loose) => {
-                let mut scratch = Vec::new();
-                return self.trace_publish(op.verb(), &loose.tighten(&mut scratch), turn);
-            }
-            Op::Connect(json) => redacted(json),
-            Op::Subscribe {
-                subject,
-                queue: b"",
-                sid,
-            } => format!("{} {}", text(subject), text(sid)),
-            Op::Subscribe {
-                subject,
-                queue,
-                sid,
-            } => {
-                format!("{} {} {}", text(subject), text(queue), text(sid))
-            }
-            Op::Unsubscribe { sid, max: None } => text(sid),
-            Op::Unsubscribe {
-                sid,
-                max: Some(max),
-            } => format!("{} {max}", text(sid)),
-            Op::Err(args) | Op::Info(args) => text(args),
-            Op::Ping | Op::Pong | Op::Ok => String::new(),
-        };
-        let gap = if args.is_empty() { "" } else { " " };
-        turn.log
-            .trace(|| self.labelled(&format!("<<- [{}{gap}{args}]", op.verb())));
-    }
-
-    #[cold]
-    fn trace_publish(&self, verb: &str, message: &Message<'_>, turn: &mut Turn<'_>) {
-        let verb = if message.header_len.is_some() {
-            "HPUB"
-        } else {
-            verb
-        };
-        let line = String::from_utf8_lossy(message.line());
-        let subject = String::from_utf8_lossy(message.subject);
-        turn.log
-            .trace(|| self.labelled(&format!("<<- [{verb} {subject} {}]", line.trim_end())));
-        let body = &message.body()[..message.size()];
-        let shown = match turn.settings.traced_payload_max {
-            max if max > 0 && body.len() > max => format!("{}...", quoted(&body[..max])),
-            _ => quoted(body),
-        };
-        turn.log
-            .trace(|| self.labelled(&format!("<<- MSG_PAYLOAD: [{shown}]")));
-    }
 }
 
 fn is_gateway_reply(subject: &[u8]) -> bool {
@@ -757,17 +710,4 @@ fn is_gateway_reply(subject: &[u8]) -> bool {
 fn sid_hash(sid: &[u8]) -> u64 {
     // A client can only collide with itself here.
     FixedState::with_seed(0).hash_one(sid)
-}
-
-/// A CONNECT for a trace line, without what it proves itself with.
-fn redacted(json: &[u8]) -> String {
-    let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(json) else {
-        return "[not JSON]".to_owned();
-    };
-    for secret in ["pass", "auth_token", "jwt", "sig", "nkey"] {
-        if let Some(value) = fields.get_mut(secret) {
-            *value = "[REDACTED]".into();
-        }
-    }
-    serde_json::Value::Object(fields).to_string()
 }

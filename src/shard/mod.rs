@@ -112,7 +112,7 @@ impl Shard {
             .max()
             .map_or(0, |last| last + 1);
         Shard {
-            router: Router::new(mesh, settings.outbox, rng.next_u64()),
+            router: Router::new(mesh, settings.outbox, settings.trace, rng.next_u64()),
             seats: Slab::new(),
             reuses: Vec::new(),
             timers: BinaryHeap::new(),
@@ -509,6 +509,9 @@ impl Shard {
     /// Deals with what operations and deliveries have left behind. Called after each of them.
     #[inline]
     fn settle(&mut self) {
+        if self.log.trace {
+            self.trace_deliveries();
+        }
         while let Some(id) = self.router.next_spent() {
             self.end_spent(id);
         }
@@ -562,12 +565,22 @@ impl Shard {
         }
     }
 
+    #[cold]
+    fn trace_deliveries(&mut self) {
+        for delivery in self.router.take_traced() {
+            self.with_client(self.id_of(delivery.connection), |client, turn| {
+                client.trace_delivery(&delivery, turn);
+                Ok(())
+            });
+        }
+    }
+
     fn end_spent(&mut self, id: u32) {
         let slot = self.router.interest().subscription(id).connection;
-        let Some(Seat::Serving(client)) = self.seats.get_mut(slot) else {
-            unreachable!("subscriptions end with their sessions");
-        };
-        client.end_subscription(id, &mut self.router);
+        self.with_client(self.id_of(slot), |client, turn| {
+            client.end_subscription(id, turn);
+            Ok(())
+        });
     }
 
     fn close_overflowed(&mut self) {
