@@ -35,19 +35,21 @@ impl Scouted {
     }
 
     /// Looks ahead when that is likely to pay: there are many answers, and `memo`, where the last one was, is not where the
-    /// one before was. `subjects` are those of the messages to come.
+    /// one before was. `subjects` gives those of the messages to come.
     #[inline]
-    pub fn look_ahead<'s>(
+    pub fn look_ahead<'s, I: Iterator<Item = &'s [u8]>>(
         &mut self,
         interest: &Interest,
         memo: Memo,
-        subjects: impl Iterator<Item = &'s [u8]>,
+        subjects: impl FnOnce() -> I,
     ) {
-        let is_same = std::mem::replace(&mut self.last, memo) == memo;
-        if is_same || self.next < self.count || interest.cached_count() < WORTH_IT_FROM {
+        if memo == self.last {
             return;
         }
-        self.scout(interest, subjects);
+        self.last = memo;
+        if self.next == self.count && interest.cached_count() >= WORTH_IT_FROM {
+            self.scout(interest, subjects());
+        }
     }
 
     #[inline(never)]

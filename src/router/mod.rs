@@ -24,6 +24,7 @@ use bytes::Bytes;
 
 pub use crate::mesh::Sender;
 pub use batch::Batch;
+use outbox::Delivered;
 pub use outbox::{OutboxLimits, Outboxes, Traffic};
 
 /// Routing for one shard.
@@ -458,7 +459,8 @@ impl Delivering<'_> {
             head = &head[b"H".len()..];
             (tail, shared, size) = (&*self.bare, None, self.message.payload().len());
         }
-        if !self.outboxes.deliver(connection, head, tail, shared, size) {
+        let delivered = self.outboxes.deliver(connection, head, tail, shared, size);
+        if delivered == Delivered::No {
             return false;
         }
         if let Some(traced) = &mut self.traced {
@@ -468,7 +470,7 @@ impl Delivering<'_> {
             self.spent.push(id);
         }
         self.counters.delivered.count(self.size);
-        if self.outboxes.is_over_share(connection) {
+        if delivered == Delivered::OverShare {
             self.outboxes.over_share(connection, self.sender);
         }
         true

@@ -29,15 +29,33 @@ const CREDIT_MAX: usize =
 pub struct Outboxes {
     boxes: Vec<Outbox>,
     limits: OutboxLimits,
+    /// What an outbox may hold without slowing anybody.
+    share: usize,
     now: Now,
-    /// Slots with something to send and nothing in flight.
+    waiting: Waiting,
+    pauses: Vec<Sender>,
+    resumes: Vec<Sender>,
+    spare: Vec<Vec<u8>>,
+}
+
+/// Slots that something is to be done for.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Something to send and nothing in flight.
     dirty: Vec<u32>,
     /// Those of them that are worth a send in mid-turn.
     heavy: Vec<u32>,
     overflowed: Vec<u32>,
-    pauses: Vec<Sender>,
-    resumes: Vec<Sender>,
-    spare: Vec<Vec<u8>>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivered {
+    /// The connection takes nothing any more.
+    No,
+    Yes,
+    /// Yes, and it holds more than its share now: [`Outboxes::over_share`] should hear of the publisher.
+    OverShare,
 }
 
 /// The options that concern outboxes.
@@ -100,10 +118,9 @@ impl Outboxes {
         Outboxes {
             boxes: Vec::new(),
             limits,
+            share: OUTBOX_SHARE_BYTES.min(limits.pending / 4),
             now: Now::ZERO,
-            dirty: Vec::new(),
-            heavy: Vec::new(),
-            overflowed: Vec::new(),
+            waiting: Waiting::default(),
             pauses: Vec::new(),
             resumes: Vec::new(),
             spare: Vec::new(),
@@ -136,9 +153,14 @@ impl Outboxes {
     pub fn close(&mut self, slot: u32) {
         let outbox = std::mem::take(&mut self.boxes[slot as usize]);
         self.resumes.extend(outbox.feeders);
-        self.dirty.retain(|other| *other != slot);
-        self.heavy.retain(|other| *other != slot);
-        self.overflowed.retain(|other| *other != slot);
+        let waiting = &mut self.waiting;
+        for slots in [
+            &mut waiting.dirty,
+            &mut waiting.heavy,
+            &mut waiting.overflowed,
+        ] {
+            slots.retain(|other| *other != slot);
+        }
     }
 
     /// Takes nothing more, but sends what is there: the connection is about to be closed.
@@ -176,19 +198,21 @@ impl Outboxes {
 
     /// Appends what the server itself has to say.
     pub fn write(&mut self, slot: u32, say: impl FnOnce(&mut Vec<u8>)) {
-        if !self.boxes[slot as usize].accepts {
+        let outbox = &mut self.boxes[slot as usize];
+        if !outbox.accepts {
             return;
         }
-        let copied = self.room(slot);
+        let copied = outbox.room(&mut self.spare);
         let before = copied.len();
         say(copied);
         let added = copied.len() - before;
-        self.added(slot, added);
+        outbox.added(added, slot, &mut self.waiting, self.limits.pending);
     }
 
-    /// Appends a delivery: its head, and its tail copied or shared. `size` is what counts as its bytes. Says whether
-    /// the connection took it.
-    #[inline]
+    /// Appends a delivery: its head, and its tail copied or shared. `size` is what counts as its bytes.
+    ///
+    /// Always inlined, with what it calls: it runs once for every message that leaves.
+    #[inline(always)]
     pub(super) fn deliver(
         &mut self,
         slot: u32,
@@ -196,29 +220,34 @@ impl Outboxes {
         tail: &[u8],
         shared: Option<&Bytes>,
         size: usize,
-    ) -> bool {
+    ) -> Delivered {
         let Some(outbox) = self
             .boxes
             .get_mut(slot as usize)
             .filter(|outbox| outbox.accepts)
         else {
-            return false;
+            return Delivered::No;
         };
         outbox.traffic.count(size);
-        let copied = self.room(slot);
-        copied.extend_from_slice(head);
+        let copied = outbox.room(&mut self.spare);
         match shared {
-            None => copied.extend_from_slice(tail),
-            Some(tail) => self.boxes[slot as usize].open.splice(tail.clone()),
+            None => {
+                copied.reserve(head.len() + tail.len());
+                copied.extend_from_slice(head);
+                copied.extend_from_slice(tail);
+            }
+            Some(tail) => {
+                copied.extend_from_slice(head);
+                outbox.open.splice(tail.clone());
+            }
         }
-        self.added(slot, head.len() + tail.len());
-        true
-    }
-
-    /// Whether the outbox holds more than its share, so that [`Outboxes::over_share`] should hear of the publisher.
-    #[inline]
-    pub(super) fn is_over_share(&self, slot: u32) -> bool {
-        self.boxes[slot as usize].pending > self.share()
+        let added = head.len() + tail.len();
+        outbox.added(added, slot, &mut self.waiting, self.limits.pending);
+        if outbox.pending > self.share {
+            Delivered::OverShare
+        } else {
+            Delivered::Yes
+        }
     }
 
     /// Slows a publisher that fills an outbox above its share.
@@ -233,7 +262,7 @@ impl Outboxes {
         if !self.limits.stall || self.pauses.contains(&publisher) {
             return;
         }
-        let (share, nearly_full) = (self.share(), self.limits.pending / 4 * 3);
+        let (share, nearly_full) = (self.share, self.limits.pending / 4 * 3);
         let outbox = &mut self.boxes[slot as usize];
         let is_new_pause = outbox
             .paused_at
@@ -253,12 +282,6 @@ impl Outboxes {
         if outbox.feeders.len() < FEEDERS_MAX && !outbox.feeders.contains(&publisher) {
             outbox.feeders.push(publisher);
         }
-    }
-
-    /// What an outbox may hold without slowing anybody.
-    #[inline]
-    fn share(&self) -> usize {
-        OUTBOX_SHARE_BYTES.min(self.limits.pending / 4)
     }
 
     /// The next batch to send, when there is one and none is in flight. Goes back with [`Outboxes::finished`].
@@ -300,7 +323,7 @@ impl Outboxes {
         outbox.pending -= std::mem::take(&mut outbox.unsent);
         if outbox.pending > 0 && !outbox.is_dirty {
             outbox.is_dirty = true;
-            self.dirty.push(slot);
+            self.waiting.dirty.push(slot);
         }
         self.recycle(batch);
     }
@@ -316,7 +339,7 @@ impl Outboxes {
 
     /// A slot whose outbox should be sent at the end of the turn.
     pub fn next_dirty(&mut self) -> Option<u32> {
-        let slot = self.dirty.pop()?;
+        let slot = self.waiting.dirty.pop()?;
         self.boxes[slot as usize].is_dirty = false;
         Some(slot)
     }
@@ -324,21 +347,21 @@ impl Outboxes {
     /// A slot whose outbox is worth a send in the middle of the turn.
     #[inline]
     pub fn next_heavy(&mut self) -> Option<u32> {
-        self.heavy.pop()
+        self.waiting.heavy.pop()
     }
 
     pub fn has_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.waiting.dirty.is_empty()
     }
 
     /// Connections that have gone over their limit.
     pub fn take_overflowed(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.overflowed)
+        std::mem::take(&mut self.waiting.overflowed)
     }
 
     #[inline]
     pub fn has_overflowed(&self) -> bool {
-        !self.overflowed.is_empty()
+        !self.waiting.overflowed.is_empty()
     }
 
     /// A publisher to pause for a moment.
@@ -371,37 +394,44 @@ impl Outboxes {
             outbox.pending,
         )
     }
+}
 
+impl Outbox {
     /// The open batch's buffer, made ready to be written to.
-    #[inline]
-    fn room(&mut self, slot: u32) -> &mut Vec<u8> {
-        let outbox = &mut self.boxes[slot as usize];
-        if outbox.open.is_full() {
-            outbox.full.push_back(std::mem::take(&mut outbox.open));
+    #[inline(always)]
+    fn room(&mut self, spare: &mut Vec<Vec<u8>>) -> &mut Vec<u8> {
+        if self.open.is_full() || self.open.has_no_buffer() {
+            self.begin_batch(spare);
         }
-        if outbox.open.has_no_buffer() {
-            let spare = self.spare.pop();
-            outbox.open =
-                Batch::reusing(spare.unwrap_or_else(|| Vec::with_capacity(BATCH_START_BYTES)));
-        }
-        outbox.open.copied()
+        self.open.copied()
     }
 
-    #[inline]
-    fn added(&mut self, slot: u32, bytes: usize) {
-        let outbox = &mut self.boxes[slot as usize];
-        outbox.pending += bytes;
-        if !outbox.is_dirty && !outbox.in_flight {
-            outbox.is_dirty = true;
-            self.dirty.push(slot);
+    #[inline(never)]
+    fn begin_batch(&mut self, spare: &mut Vec<Vec<u8>>) {
+        if self.open.is_full() {
+            self.full.push_back(std::mem::take(&mut self.open));
         }
-        if outbox.pending >= OUTBOX_FLUSH_BYTES && !outbox.is_heavy && !outbox.in_flight {
-            outbox.is_heavy = true;
-            self.heavy.push(slot);
+        let buffer = spare.pop();
+        self.open = Batch::reusing(buffer.unwrap_or_else(|| Vec::with_capacity(BATCH_START_BYTES)));
+    }
+
+    /// Accounts for bytes that have been put into the open batch.
+    #[inline(always)]
+    fn added(&mut self, bytes: usize, slot: u32, waiting: &mut Waiting, pending_max: usize) {
+        self.pending += bytes;
+        if !self.in_flight {
+            if !self.is_dirty {
+                self.is_dirty = true;
+                waiting.dirty.push(slot);
+            }
+            if self.pending >= OUTBOX_FLUSH_BYTES && !self.is_heavy {
+                self.is_heavy = true;
+                waiting.heavy.push(slot);
+            }
         }
-        if outbox.pending > self.limits.pending && outbox.accepts {
-            outbox.accepts = false;
-            self.overflowed.push(slot);
+        if self.pending > pending_max && self.accepts {
+            self.accepts = false;
+            waiting.overflowed.push(slot);
         }
     }
 }
@@ -446,7 +476,8 @@ mod tests {
                     0 | 1 => {
                         let tail = vec![u8::try_from(flat.len() % 251).expect("small"); size];
                         let shared = (kind == 1).then(|| Bytes::from(tail.clone()));
-                        prop_assert!(outboxes.deliver(0, b"MSG ", &tail, shared.as_ref(), size));
+                        let delivered = outboxes.deliver(0, b"MSG ", &tail, shared.as_ref(), size);
+                        prop_assert_ne!(delivered, Delivered::No);
                         flat.extend_from_slice(b"MSG ");
                         flat.extend_from_slice(&tail);
                     }
@@ -479,17 +510,18 @@ mod tests {
         assert!(!outboxes.has_overflowed(), "the limit itself is allowed");
         fill(&mut outboxes, 1);
         assert_eq!(outboxes.take_overflowed(), [0]);
-        assert!(!outboxes.deliver(0, b"MSG ", b"x", None, 1));
+        assert_eq!(outboxes.deliver(0, b"MSG ", b"x", None, 1), Delivered::No);
         assert_eq!(outboxes.pending(0), LIMITS.pending + 1);
     }
 
     #[test]
     fn above_its_share_it_slows_its_publisher_until_it_has_drained() {
         let mut outboxes = opened();
-        fill(&mut outboxes, OUTBOX_SHARE_BYTES);
-        assert!(!outboxes.is_over_share(0), "the share itself is allowed");
-        fill(&mut outboxes, 1);
-        assert!(outboxes.is_over_share(0));
+        let payload = vec![b'x'; OUTBOX_SHARE_BYTES];
+        let delivered = outboxes.deliver(0, b"", &payload, None, payload.len());
+        assert_eq!(delivered, Delivered::Yes, "the share itself is allowed");
+        let delivered = outboxes.deliver(0, b"", b"x", None, 1);
+        assert_eq!(delivered, Delivered::OverShare);
         outboxes.over_share(0, FAST);
         outboxes.over_share(0, FAST);
         assert_eq!(

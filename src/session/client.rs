@@ -232,7 +232,11 @@ impl Client {
 
     /// Keeps the beginning of an operation for when the rest arrives.
     fn keep(&mut self, rest: &[u8]) {
-        let rest = parser::essential(rest);
+        let rest = if rest.is_empty() {
+            rest
+        } else {
+            parser::essential(rest)
+        };
         if !rest.is_empty() {
             if self.wanted <= CARRY_AT_ONCE {
                 self.carry.reserve_exact(self.wanted.max(rest.len()));
@@ -284,7 +288,7 @@ impl Client {
                 scouted.hint(&mut self.memo);
                 self.publish(&message, shared.as_ref(), turn);
                 taken += len;
-                let subjects = parser::subjects(&bytes[taken..], &limits);
+                let subjects = || parser::subjects(&bytes[taken..], &limits);
                 scouted.look_ahead(turn.router.interest(), self.memo, subjects);
                 continue;
             }

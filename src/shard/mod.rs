@@ -248,7 +248,7 @@ impl Shard {
                 Item::Message(carried) => {
                     scouted.hint(&mut memo);
                     self.router.receive(peer, &carried, &mut memo, is_last_word);
-                    scouted.look_ahead(self.router.interest(), memo, items.subjects());
+                    scouted.look_ahead(self.router.interest(), memo, || items.subjects());
                 }
                 Item::Wants {
                     pattern,
