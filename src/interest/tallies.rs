@@ -61,6 +61,19 @@ impl Tallies {
         *count & LIMITED != 0 && self.is_at_limit(id)
     }
 
+    /// Whether it ends with some delivery.
+    #[inline]
+    pub fn is_limited(&self, id: SubscriptionId) -> bool {
+        self.counts[id as usize] & LIMITED != 0
+    }
+
+    /// Counts several deliveries to a subscription that is not limited.
+    #[inline]
+    pub fn count_run(&mut self, id: SubscriptionId, deliveries: usize) {
+        debug_assert!(!self.is_limited(id));
+        self.counts[id as usize] += deliveries as u64;
+    }
+
     #[cold]
     fn is_at_limit(&self, id: SubscriptionId) -> bool {
         self.limits

@@ -17,7 +17,7 @@ mod parcel;
 use crate::base::ids::{ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PARCEL_BYTES;
 use crate::interest::Wants;
-use crate::protocol::message::Message;
+use crate::protocol::message::Run;
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -96,12 +96,12 @@ impl Mesh {
     pub fn send<'p>(
         &mut self,
         to: ShardId,
-        message: &Message<'_>,
+        run: &Run<'_>,
         shared: Option<&Bytes>,
         routing: Routing,
         picks: impl Iterator<Item = &'p [u8]>,
     ) {
-        self.open(to).put_message(message, shared, routing, picks);
+        self.open(to).put_messages(run, shared, routing, picks);
     }
 
     /// Asks another shard to pause one of its publishers for a moment.
@@ -282,6 +282,7 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::message::Message;
     use proptest::prelude::*;
 
     fn wants(number: u32) -> Wants {
@@ -310,7 +311,7 @@ mod tests {
             echo: true,
             hops: 0,
         };
-        mesh.send(to, &message, None, routing, std::iter::empty());
+        mesh.send(to, &Run::of_one(message), None, routing, std::iter::empty());
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -357,9 +358,9 @@ mod tests {
                                     heard += 1;
                                     prop_assert_eq!(weight, heard);
                                 }
-                                Item::Message(carried) => {
+                                Item::Messages(carried) => {
                                     received += 1;
-                                    let (number, before) = carried.message.tail.split_at(4);
+                                    let (number, before) = carried.run.first.tail.split_at(4);
                                     prop_assert_eq!(number, received.to_le_bytes());
                                     let before = u32::from_le_bytes(before.try_into().expect("four"));
                                     prop_assert!(before <= heard, "a message overtook an announcement");

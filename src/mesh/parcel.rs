@@ -3,7 +3,7 @@
 //! | item | what it tells the other shard | lost with a dead shard? |
 //! |---|---|---|
 //! | `Wants` | how many subscriptions of a kind we have now | a dead shard is a dead process (DESIGN §2.8) |
-//! | `Message` | a message for its subscribers | likewise; the protocol promises at most once |
+//! | `Messages` | a run of messages for their subscribers | likewise; the protocol promises at most once |
 //! | `Pause` | a publisher of yours fills an outbox of ours | harmless: the publisher goes on unslowed |
 //! | `Resume` | that outbox has drained | harmless: a pause ends by itself |
 //!
@@ -13,7 +13,7 @@
 
 use crate::base::ids::ConnectionId;
 use crate::interest::Wants;
-use crate::protocol::message::Message;
+use crate::protocol::message::{Message, Run};
 use bytes::Bytes;
 
 /// A run of items for one shard.
@@ -33,16 +33,16 @@ pub enum Item<'a> {
         queue: &'a [u8],
         weight: u32,
     },
-    Message(Carried<'a>),
+    Messages(Carried<'a>),
     Pause(ConnectionId),
     Resume(ConnectionId),
 }
 
-/// A message on its way to another shard.
+/// Messages on their way to another shard.
 #[derive(Debug)]
 pub struct Carried<'a> {
-    pub message: Message<'a>,
-    /// The tail as a shared buffer, when it is large.
+    pub run: Run<'a>,
+    /// The tail as a shared buffer, when it is large; then there is one message.
     pub shared: Option<&'a Bytes>,
     /// The connection that published it, for a pause to find its way back.
     pub publisher: Sender,
@@ -72,13 +72,13 @@ pub struct Routing {
 }
 
 const WANTS: u8 = 1;
-const MESSAGE: u8 = 2;
+const MESSAGES: u8 = 2;
 const PAUSE: u8 = 3;
 const RESUME: u8 = 4;
 
 const NO_HEADERS: u32 = u32::MAX;
 
-/// What precedes the subject and the tail of a packed message: fixed in size, and written in one piece, because a
+/// What precedes the subject and the tails of packed messages: fixed in size, and written in one piece, because a
 /// message of 16 bytes is quickly outweighed by its own description.
 struct MessageHead {
     flags: u8,
@@ -89,6 +89,7 @@ struct MessageHead {
     reply_len: u16,
     header_len: u32,
     tail_len: u32,
+    count: u32,
     publisher: Sender,
 }
 
@@ -96,12 +97,13 @@ const PLAIN: u8 = 1;
 const ECHO: u8 = 2;
 const SHARED: u8 = 4;
 
-const HEAD: usize = 28;
+const HEAD: usize = 32;
 const PICKS_AT: usize = 4;
 
 impl MessageHead {
     #[inline]
-    fn new(message: &Message<'_>, is_shared: bool, routing: Routing) -> MessageHead {
+    fn new(run: &Run<'_>, is_shared: bool, routing: Routing) -> MessageHead {
+        let message = &run.first;
         let Routing {
             publisher,
             plain,
@@ -120,6 +122,7 @@ impl MessageHead {
             reply_len: short(message.reply_len),
             header_len: message.header_len.unwrap_or(NO_HEADERS),
             tail_len: narrow(message.tail.len()),
+            count: narrow(run.count),
             publisher,
         }
     }
@@ -132,7 +135,7 @@ impl MessageHead {
     #[inline]
     fn pack(&self) -> [u8; HEAD] {
         let mut packed = [0; HEAD];
-        packed[0] = MESSAGE;
+        packed[0] = MESSAGES;
         packed[1] = self.flags;
         packed[2] = self.hops;
         packed[3] = self.publisher.shard;
@@ -144,6 +147,7 @@ impl MessageHead {
         packed[16..20].copy_from_slice(&self.tail_len.to_le_bytes());
         packed[20..24].copy_from_slice(&self.publisher.connection.slot.to_le_bytes());
         packed[24..28].copy_from_slice(&self.publisher.connection.reuse.to_le_bytes());
+        packed[28..32].copy_from_slice(&self.count.to_le_bytes());
         packed
     }
 
@@ -161,6 +165,7 @@ impl MessageHead {
             reply_len: two(10),
             header_len: four(12),
             tail_len: four(16),
+            count: four(28),
             publisher: Sender {
                 shard: packed[2],
                 connection: ConnectionId {
@@ -207,30 +212,36 @@ impl Parcel {
         self.put_bytes(&wants.queue);
     }
 
-    /// Packs a message; `picks` names the queue groups one of whose members over there gets it.
+    /// Packs messages; `picks` names the queue groups one of whose members over there gets them.
     #[inline]
-    pub fn put_message<'p>(
+    pub fn put_messages<'p>(
         &mut self,
-        message: &Message<'_>,
+        run: &Run<'_>,
         shared: Option<&Bytes>,
         routing: Routing,
         picks: impl Iterator<Item = &'p [u8]>,
     ) {
         let head_at = self.packed.len();
-        let tail_len = match shared {
-            Some(tail) => {
-                self.shared_bytes += tail.len();
-                self.shared.push(tail.clone());
-                0
-            }
-            None => message.tail.len(),
-        };
-        self.packed.reserve(HEAD + message.subject.len() + tail_len);
-        let head = MessageHead::new(message, shared.is_some(), routing);
+        let message = &run.first;
+        let tails_len = message.tail.len() * run.count;
+        self.packed
+            .reserve(HEAD + message.subject.len() + if shared.is_some() { 0 } else { tails_len });
+        let head = MessageHead::new(run, shared.is_some(), routing);
         self.packed.extend_from_slice(&head.pack());
         self.packed.extend_from_slice(message.subject);
-        if shared.is_none() {
-            self.packed.extend_from_slice(message.tail);
+        match shared {
+            Some(tail) => {
+                assert!(
+                    run.count == 1,
+                    "messages that share their tail come one by one"
+                );
+                self.shared_bytes += tail.len();
+                self.shared.push(tail.clone());
+            }
+            None if run.count == 1 => self.packed.extend_from_slice(message.tail),
+            None => run
+                .tails()
+                .for_each(|tail| self.packed.extend_from_slice(tail)),
         }
         let mut count = 0u16;
         for name in picks {
@@ -278,6 +289,11 @@ impl Parcel {
 }
 
 impl<'a> Carried<'a> {
+    /// One message after the other.
+    pub fn singly(&self) -> impl Iterator<Item = Carried<'a>> {
+        self.run.singly().map(|run| Carried { run, ..*self })
+    }
+
     /// The queue groups one of whose members gets it.
     pub fn picks(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut left = Items {
@@ -303,7 +319,7 @@ impl<'a> Iterator for Items<'a> {
         let (kind, left) = self.left.split_first()?;
         self.left = left;
         Some(match *kind {
-            MESSAGE => Item::Message(self.take_message()),
+            MESSAGES => Item::Messages(self.take_messages()),
             WANTS => {
                 let weight = self.take_number();
                 Item::Wants {
@@ -320,17 +336,17 @@ impl<'a> Iterator for Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// The subjects of the messages to come, up to an item that is none.
+    /// The subjects of the runs to come, up to an item that is none.
     pub fn subjects(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut items = self.clone();
         std::iter::from_fn(move || match items.next()? {
-            Item::Message(carried) => Some(carried.message.subject),
+            Item::Messages(carried) => Some(carried.run.first.subject),
             Item::Wants { .. } | Item::Pause(_) | Item::Resume(_) => None,
         })
     }
 
     #[inline]
-    fn take_message(&mut self) -> Carried<'a> {
+    fn take_messages(&mut self) -> Carried<'a> {
         let head = MessageHead::unpack(self.take_array());
         let subject = self.take_slice(usize::from(head.subject_len));
         let shared = head.is(SHARED).then(|| {
@@ -338,13 +354,14 @@ impl<'a> Items<'a> {
                 .next()
                 .expect("a shared tail goes with its message")
         });
-        let tail = match shared {
+        let (count, tail_len) = (head.count as usize, head.tail_len as usize);
+        let tails = match shared {
             Some(tail) => tail,
-            None => self.take_slice(head.tail_len as usize),
+            None => self.take_slice(count * tail_len),
         };
-        let message = Message {
+        let first = Message {
             subject,
-            tail,
+            tail: &tails[..tail_len],
             line_len: u32::from(head.line_len),
             reply_len: u32::from(head.reply_len),
             header_len: Some(head.header_len).filter(|len| *len != NO_HEADERS),
@@ -355,7 +372,7 @@ impl<'a> Items<'a> {
         }
         let picks = &picks[..picks.len() - self.left.len()];
         Carried {
-            message,
+            run: Run::new(first, count, tails, tail_len),
             shared,
             publisher: head.publisher,
             plain: head.is(PLAIN),
@@ -411,14 +428,14 @@ mod tests {
     use proptest::prelude::*;
 
     /// A message with its parts copied out, as packed and as unpacked.
-    type Flat = (Vec<u8>, Vec<u8>, Option<u32>, Vec<Vec<u8>>, bool, u8);
+    type Flat = (Vec<u8>, Vec<Vec<u8>>, Option<u32>, Vec<Vec<u8>>, bool, u8);
 
     proptest! {
         #[test]
         fn what_goes_in_comes_out(
             messages in prop::collection::vec(
                 ("[a-z.]{1,20}", "[a-z]{0,8}", prop::collection::vec(any::<u8>(), 0..300), any::<bool>(),
-                 prop::collection::vec("[a-z]{1,9}", 0..3), any::<bool>(), 0u8..4), 0..20),
+                 prop::collection::vec("[a-z]{1,9}", 0..3), any::<bool>(), 0u8..4, 1usize..4), 0..20),
             weight in any::<u32>(),
         ) {
             let publisher = Sender { shard: 3, connection: ConnectionId { slot: 9, reuse: 8 } };
@@ -426,21 +443,33 @@ mod tests {
             let mut parcel = Parcel::default();
             let mut expected: Vec<Flat> = Vec::new();
             parcel.put_wants(&wants);
-            for (subject, reply, payload, share, picks, plain, hops) in &messages {
+            for (subject, reply, payload, share, picks, plain, hops, count) in &messages {
                 let mut tail = Vec::new();
                 let line = crate::protocol::message::write_tail(&mut tail, reply.as_bytes(), b"", payload);
+                let (len, gap) = (tail.len(), count % 2);
+                let count = if *share { 1 } else { *count };
+                // The tails of a run differ, and what is between them is not theirs.
+                let mut bytes = Vec::new();
+                for index in 0..count {
+                    bytes.extend_from_slice(&tail);
+                    bytes[index * (len + gap) + len - 1] = b'0' + u8::try_from(index).expect("few");
+                    bytes.resize(bytes.len() + gap, b'-');
+                }
+                bytes.truncate(bytes.len() - gap);
+                let tails: Vec<_> = bytes.chunks(len + gap).map(|tail| tail[..len].to_vec()).collect();
                 let message = Message {
                     subject: subject.as_bytes(),
-                    tail: &tail,
+                    tail: &bytes[..len],
                     line_len: narrow(line.len()),
                     reply_len: narrow(reply.len()),
                     header_len: share.then_some(0),
                 };
-                let shared = share.then(|| Bytes::copy_from_slice(&tail));
+                let shared = share.then(|| Bytes::copy_from_slice(&bytes));
+                let run = Run::new(message, count, &bytes, len + gap);
                 let routing = Routing { publisher, plain: *plain, echo: true, hops: *hops };
-                parcel.put_message(&message, shared.as_ref(), routing, picks.iter().map(String::as_bytes));
+                parcel.put_messages(&run, shared.as_ref(), routing, picks.iter().map(String::as_bytes));
                 let picks = picks.iter().map(|pick| pick.as_bytes().to_vec()).collect();
-                expected.push((subject.as_bytes().to_vec(), tail.clone(), share.then_some(0), picks, *plain, *hops));
+                expected.push((subject.as_bytes().to_vec(), tails, share.then_some(0), picks, *plain, *hops));
             }
             parcel.put_pause(publisher.connection);
             let mut items = parcel.items();
@@ -449,11 +478,13 @@ mod tests {
                 panic!("the announcement came out as {first:?}");
             };
             prop_assert_eq!(heard, weight);
-            for (subject, tail, header_len, picks, plain, hops) in expected {
-                let Some(Item::Message(carried)) = items.next() else { panic!("a message is missing") };
-                prop_assert_eq!(carried.message.subject, subject);
-                prop_assert_eq!(carried.message.tail, tail);
-                prop_assert_eq!(carried.message.header_len, header_len);
+            for (subject, tails, header_len, picks, plain, hops) in expected {
+                let Some(Item::Messages(carried)) = items.next() else { panic!("a message is missing") };
+                prop_assert_eq!(carried.run.first.subject, subject);
+                prop_assert_eq!(carried.run.tails().collect::<Vec<_>>(), tails.clone());
+                let singly: Vec<_> = carried.singly().map(|one| one.run.first.tail).collect();
+                prop_assert_eq!(singly, tails);
+                prop_assert_eq!(carried.run.first.header_len, header_len);
                 prop_assert_eq!(carried.picks().map(<[u8]>::to_vec).collect::<Vec<_>>(), picks);
                 prop_assert_eq!((carried.plain, carried.hops, carried.publisher), (plain, hops, publisher));
             }

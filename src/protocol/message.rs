@@ -26,7 +26,56 @@ pub struct Message<'a> {
     pub header_len: Option<u32>,
 }
 
+/// Messages that differ in nothing but their payloads: one publisher's, with the same subject and lengths and without a
+/// reply, one right behind the other. What is decided for the first holds for all. Most messages are a run of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run<'a> {
+    pub first: Message<'a>,
+    pub count: usize,
+    /// From the beginning of the first tail to the end of the last.
+    tails: &'a [u8],
+    /// From the beginning of one tail to the beginning of the next.
+    stride: usize,
+}
+
 const CRLF: &[u8] = b"\r\n";
+
+impl<'a> Run<'a> {
+    #[inline]
+    pub fn of_one(message: Message<'a>) -> Run<'a> {
+        Run {
+            first: message,
+            count: 1,
+            tails: message.tail,
+            stride: message.tail.len(),
+        }
+    }
+
+    /// A run whose tails lie in `tails`, `stride` bytes from one to the next.
+    #[inline]
+    pub fn new(first: Message<'a>, count: usize, tails: &'a [u8], stride: usize) -> Run<'a> {
+        debug_assert_eq!(tails.len(), (count - 1) * stride + first.tail.len());
+        Run {
+            first,
+            count,
+            tails,
+            stride,
+        }
+    }
+
+    #[inline]
+    pub fn tails(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let len = self.first.tail.len();
+        self.tails.chunks(self.stride).map(move |tail| &tail[..len])
+    }
+
+    /// One message after the other, each as a run of one.
+    pub fn singly(&self) -> impl Iterator<Item = Run<'a>> + use<'a> {
+        let first = self.first;
+        self.tails()
+            .map(move |tail| Run::of_one(Message { tail, ..first }))
+    }
+}
 
 impl<'a> Message<'a> {
     /// The reply subject; empty when there is none.

@@ -9,9 +9,10 @@
 //!   beginning into a right operation.
 //! - No byte from outside can make it panic or wait for more than the limits allow.
 
-use super::message::{LooseMessage, Message, narrow};
+use super::message::{LooseMessage, Message, Run, narrow};
 use super::op::Op;
 use crate::base::bytes::same;
+use crate::base::limits::SHARED_TAIL_BYTES;
 
 /// What a connection may send.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +101,30 @@ pub fn next_publish<'a>(
         header_len: (line.header_len > 0).then_some(narrow(line.header_len)),
     };
     Some((message, end + 2))
+}
+
+/// Like [`next_publish`]; if `more`, with the messages behind it that begin with the same control line, byte for byte. Only
+/// messages without a reply, and of a size that is copied rather than shared, come as more than one.
+#[inline(always)]
+pub fn next_run<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    memo: &mut LineMemo<'a>,
+    more: bool,
+) -> Option<(Run<'a>, usize)> {
+    let (first, len) = next_publish(bytes, limits, memo)?;
+    let (mut count, mut end) = (1, len);
+    if more && first.reply_len == 0 && first.tail.len() < SHARED_TAIL_BYTES {
+        while let Some(next) = bytes.get(end..end + len)
+            && memo.is_repeated_by(next)
+            && next.ends_with(b"\r\n")
+        {
+            count += 1;
+            end += len;
+        }
+    }
+    let tails = &bytes[memo.line.subject_end + 1..end];
+    Some((Run::new(first, count, tails, len), end))
 }
 
 /// The subjects of the messages that `bytes` begin with, up to the first operation that [`next_publish`] does not take.

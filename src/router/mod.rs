@@ -16,9 +16,11 @@ use crate::base::clock::Now;
 use crate::base::ids::{ShardId, ShardSet};
 use crate::base::limits::{QUEUE_HOPS_MAX, SHARED_TAIL_BYTES};
 use crate::base::rng::Rng;
-use crate::interest::{Fanout, GroupFanout, Interest, Memo, Route, SubscriptionId, Tallies, Wants};
+use crate::interest::{
+    Answer, Fanout, GroupFanout, Interest, Memo, Route, SubscriptionId, Tallies, Wants,
+};
 use crate::mesh::{Carried, Mesh, Parcel, Routing};
-use crate::protocol::message::Message;
+use crate::protocol::message::{Message, Run};
 use crate::subject::Pattern;
 use bytes::Bytes;
 
@@ -163,22 +165,29 @@ impl Router {
         }
     }
 
-    /// Routes a message of a client of this shard. `shared` is the tail as a shared buffer, if it is in one already.
-    /// Says whether anybody got it.
-    #[inline]
+    /// Routes messages of a client of this shard. `shared` is the tail as a shared buffer, if it is in one already; then
+    /// there is one message. Says whether anybody got any.
+    ///
+    /// Always inlined: it is called from one place, for every run that comes in.
+    #[inline(always)]
     pub fn publish(
         &mut self,
         publisher: Publisher<'_>,
-        message: &Message<'_>,
+        run: &Run<'_>,
         shared: Option<&Bytes>,
     ) -> bool {
+        let message = &run.first;
         let Some((answer, tallies)) = self.interest.answer(message.subject, publisher.memo) else {
-            self.counters.dropped_no_interest += 1;
+            self.counters.dropped_no_interest += run.count as u64;
             return false;
         };
         if matches!(answer.route(), Route::Nobody) {
-            self.counters.dropped_no_interest += 1;
+            self.counters.dropped_no_interest += run.count as u64;
             return false;
+        }
+        let deaf = (!publisher.echo).then_some(publisher.sender.connection.slot);
+        if run.count > 1 && !goes_smoothly(run, answer, &self.outboxes, tallies, deaf) {
+            return self.publish_singly(publisher, run);
         }
         let mut delivering = Delivering {
             outboxes: &mut self.outboxes,
@@ -187,11 +196,11 @@ impl Router {
             spent: &mut self.spent,
             bare: &mut self.bare,
             traced: self.traced.as_mut(),
-            message,
+            run,
             shared,
             size: message.size(),
             sender: publisher.sender,
-            deaf: (!publisher.echo).then_some(publisher.sender.connection.slot),
+            deaf,
         };
         let routing = Routing {
             publisher: publisher.sender,
@@ -210,7 +219,7 @@ impl Router {
                 let shared = shared.or(copy.as_ref());
                 for peer in peers.iter() {
                     self.mesh
-                        .send(peer, message, shared, routing, std::iter::empty());
+                        .send(peer, run, shared, routing, std::iter::empty());
                 }
                 true
             }
@@ -235,7 +244,20 @@ impl Router {
         reached
     }
 
-    /// Delivers a message that another shard sent to subscriptions of this one.
+    #[inline(never)]
+    fn publish_singly(&mut self, publisher: Publisher<'_>, run: &Run<'_>) -> bool {
+        let mut reached = false;
+        for one in run.singly() {
+            let publisher = Publisher {
+                memo: &mut *publisher.memo,
+                ..publisher
+            };
+            reached |= self.publish(publisher, &one, None);
+        }
+        reached
+    }
+
+    /// Delivers messages that another shard sent to subscriptions of this one.
     #[inline]
     pub fn receive(
         &mut self,
@@ -244,10 +266,19 @@ impl Router {
         memo: &mut Memo,
         is_last_word: bool,
     ) {
-        let message = &carried.message;
+        let (run, message) = (&carried.run, &carried.run.first);
         let Some((answer, tallies)) = self.interest.answer(message.subject, memo) else {
             unreachable!("a subject nobody can want is not sent to anybody");
         };
+        // Handed on, it may come home.
+        let deaf = (!carried.echo && carried.publisher.shard == self.mesh.shard().0)
+            .then_some(carried.publisher.connection.slot);
+        if run.count > 1 && !goes_smoothly(run, answer, &self.outboxes, tallies, deaf) {
+            for one in carried.singly() {
+                self.receive(from, &one, memo, is_last_word);
+            }
+            return;
+        }
         let mut delivering = Delivering {
             outboxes: &mut self.outboxes,
             tallies,
@@ -255,13 +286,11 @@ impl Router {
             spent: &mut self.spent,
             bare: &mut self.bare,
             traced: self.traced.as_mut(),
-            message,
+            run,
             shared: carried.shared,
             size: message.size(),
             sender: carried.publisher,
-            // Handed on, it may come home.
-            deaf: (!carried.echo && carried.publisher.shard == self.mesh.shard().0)
-                .then_some(carried.publisher.connection.slot),
+            deaf,
         };
         let mut reached = false;
         let fanout = match answer.route() {
@@ -283,7 +312,7 @@ impl Router {
             }
         };
         if carried.plain && !reached {
-            delivering.counters.dropped_interest_gone += 1;
+            delivering.counters.dropped_interest_gone += run.count as u64;
         }
         for name in carried.picks() {
             let group = fanout.and_then(|f| f.groups.iter().find(|group| *group.name == *name));
@@ -307,10 +336,10 @@ impl Router {
                 delivering.counters.dropped_group_gone += 1;
             } else if let Some(next) = next {
                 delivering.counters.handed_on += 1;
-                self.mesh.send(next, message, shared, routing, name);
+                self.mesh.send(next, run, shared, routing, name);
             } else {
                 let mut parcel = Parcel::default();
-                parcel.put_message(message, shared, routing, name);
+                parcel.put_messages(run, shared, routing, name);
                 self.homeless.push((from, parcel));
             }
         }
@@ -391,7 +420,7 @@ fn send_to_peers(
             plain: fanout.peers.contains(peer),
             ..routing
         };
-        mesh.send(peer, delivering.message, delivering.shared, routing, names);
+        mesh.send(peer, delivering.run, delivering.shared, routing, names);
     }
 }
 
@@ -414,6 +443,37 @@ fn peer_of(group: &GroupFanout, rng: &mut Rng) -> Option<ShardId> {
     None
 }
 
+/// Whether a run can be delivered as one: nobody in its way has a limit that it might reach, wants something else than the
+/// messages as they are, or is picked anew for each.
+fn goes_smoothly(
+    run: &Run<'_>,
+    answer: &Answer,
+    outboxes: &Outboxes,
+    tallies: &Tallies,
+    deaf: Option<u32>,
+) -> bool {
+    let takes_all = |connection: u32, id: SubscriptionId, head: &[u8]| {
+        deaf != Some(connection)
+            && !tallies.is_limited(id)
+            && outboxes.has_room(connection, run.count * (head.len() + run.first.tail.len()))
+            && (run.first.header_len.is_none() || outboxes.understands_headers(connection))
+    };
+    match answer.route() {
+        Route::Nobody | Route::Peers(_) => true,
+        Route::One {
+            connection,
+            subscription,
+        } => takes_all(*connection, *subscription, answer.head_of_one()),
+        Route::Many(fanout) => {
+            let mut targets = fanout.targets.iter();
+            fanout.groups.is_empty()
+                && targets.all(|target| {
+                    takes_all(target.connection, target.subscription, fanout.head(target))
+                })
+        }
+    }
+}
+
 /// On its way to another shard a tail that is not shared is copied twice.
 fn holders_over_lanes(peers: ShardSet) -> usize {
     2 * peers.len() as usize
@@ -426,7 +486,7 @@ fn worth_sharing(message: &Message<'_>, shared: Option<&Bytes>, holders: usize) 
     worth.then(|| Bytes::copy_from_slice(message.tail))
 }
 
-/// One message on its way into outboxes of this shard.
+/// Messages on their way into outboxes of this shard.
 struct Delivering<'a> {
     outboxes: &'a mut Outboxes,
     tallies: &'a mut Tallies,
@@ -434,8 +494,9 @@ struct Delivering<'a> {
     spent: &'a mut Vec<SubscriptionId>,
     bare: &'a mut Vec<u8>,
     traced: Option<&'a mut Vec<Delivery>>,
-    message: &'a Message<'a>,
+    run: &'a Run<'a>,
     shared: Option<&'a Bytes>,
+    /// What each of them counts for.
     size: usize,
     sender: Sender,
     /// The connection that does not want to hear itself.
@@ -443,21 +504,26 @@ struct Delivering<'a> {
 }
 
 impl Delivering<'_> {
-    /// Delivers to one subscription; says whether it took the message.
+    /// Delivers to one subscription; says whether it took the message. A run is taken whole ([`goes_smoothly`]).
     #[inline]
     fn deliver(&mut self, connection: u32, id: SubscriptionId, head: &[u8]) -> bool {
+        if self.run.count > 1 {
+            self.deliver_run(connection, id, head);
+            return true;
+        }
         if self.tallies.is_spent(id) || self.deaf == Some(connection) {
             return false;
         }
+        let message = &self.run.first;
         let mut head = head;
-        let (mut tail, mut shared, mut size) = (self.message.tail, self.shared, self.size);
-        if self.message.header_len.is_none() {
+        let (mut tail, mut shared, mut size) = (message.tail, self.shared, self.size);
+        if message.header_len.is_none() {
             head = &head[b"H".len()..];
         } else if !self.outboxes.understands_headers(connection) {
             self.bare.clear();
-            self.message.write_tail_without_headers(self.bare);
+            message.write_tail_without_headers(self.bare);
             head = &head[b"H".len()..];
-            (tail, shared, size) = (&*self.bare, None, self.message.payload().len());
+            (tail, shared, size) = (&*self.bare, None, message.payload().len());
         }
         let delivered = self.outboxes.deliver(connection, head, tail, shared, size);
         if delivered == Delivered::No {
@@ -474,6 +540,25 @@ impl Delivering<'_> {
             self.outboxes.over_share(connection, self.sender);
         }
         true
+    }
+
+    #[inline(never)]
+    fn deliver_run(&mut self, connection: u32, id: SubscriptionId, head: &[u8]) {
+        let is_plain = self.run.first.header_len.is_none();
+        let head = &head[usize::from(is_plain) * b"H".len()..];
+        let delivered = self.outboxes.deliver_run(connection, head, self.run);
+        if let Some(traced) = &mut self.traced {
+            let deliveries = self
+                .run
+                .tails()
+                .map(|tail| Delivery::new(connection, head, tail));
+            traced.extend(deliveries);
+        }
+        self.tallies.count_run(id, self.run.count);
+        self.counters.delivered.count_run(self.run.count, self.size);
+        if delivered == Delivered::OverShare {
+            self.outboxes.over_share(connection, self.sender);
+        }
     }
 
     #[inline]

@@ -14,6 +14,7 @@ use crate::base::limits::{
     OUTBOX_SHARE_BYTES, PAUSE, PAUSE_CREDIT_MAX, PAUSE_EARNED_BY_BYTES,
 };
 use crate::mesh::Sender;
+use crate::protocol::message::Run;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -105,6 +106,13 @@ impl Traffic {
     pub fn count(&mut self, size: usize) {
         self.messages += 1;
         self.bytes += size as u64;
+    }
+
+    /// Counts `count` messages of `size` bytes each.
+    #[inline]
+    pub fn count_run(&mut self, count: usize, size: usize) {
+        self.messages += count as u64;
+        self.bytes += (count * size) as u64;
     }
 
     pub fn add(&mut self, other: Traffic) {
@@ -243,6 +251,36 @@ impl Outboxes {
         }
         let added = head.len() + tail.len();
         outbox.added(added, slot, &mut self.waiting, self.limits.pending);
+        if outbox.pending > self.share {
+            Delivered::OverShare
+        } else {
+            Delivered::Yes
+        }
+    }
+
+    /// Whether the outbox takes that many bytes and is not full then.
+    pub(super) fn has_room(&self, slot: u32, bytes: usize) -> bool {
+        let outbox = self.boxes.get(slot as usize);
+        outbox.is_some_and(|outbox| outbox.accepts && outbox.pending + bytes <= self.limits.pending)
+    }
+
+    /// Appends deliveries that have their head in common, to an outbox that has room for them.
+    pub(super) fn deliver_run(&mut self, slot: u32, head: &[u8], run: &Run<'_>) -> Delivered {
+        let outbox = &mut self.boxes[slot as usize];
+        let each = head.len() + run.first.tail.len();
+        outbox.traffic.count_run(run.count, run.first.size());
+        for tail in run.tails() {
+            let copied = outbox.room(&mut self.spare);
+            copied.reserve(each);
+            copied.extend_from_slice(head);
+            copied.extend_from_slice(tail);
+        }
+        outbox.added(
+            each * run.count,
+            slot,
+            &mut self.waiting,
+            self.limits.pending,
+        );
         if outbox.pending > self.share {
             Delivered::OverShare
         } else {

@@ -20,7 +20,7 @@ use crate::config::Auth;
 use crate::interest::{Memo, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
 use crate::protocol::info::Occasion;
-use crate::protocol::message::{Message, write_tail};
+use crate::protocol::message::{Message, Run, write_tail};
 use crate::protocol::op::Op;
 use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
 use crate::protocol::reply::{self, ErrorReply, quoted};
@@ -274,19 +274,20 @@ impl Client {
         let mut memo = LineMemo::default();
         let mut scouted = Scouted::default();
         let mut taken = 0;
+        let mut takes_runs = whole.is_none() && self.takes_runs(turn);
         while taken < bytes.len() {
             let left = &bytes[taken..];
             if self.stage == Stage::Unauthorized && !left[0].eq_ignore_ascii_case(&b'c') {
                 return Err(self.refuse(turn));
             }
-            if let Some((message, len)) = parser::next_publish(left, &limits, &mut memo) {
-                let shared = whole.map(|whole| whole.slice_ref(message.tail));
+            if let Some((run, len)) = parser::next_run(left, &limits, &mut memo, takes_runs) {
+                let shared = whole.map(|whole| whole.slice_ref(run.first.tail));
                 if turn.log.trace {
-                    self.trace_publish("PUB", &message, turn);
+                    self.trace_publish("PUB", &run.first, turn);
                 }
-                published.count(message.size());
+                published.count_run(run.count, run.first.size());
                 scouted.hint(&mut self.memo);
-                self.publish(&message, shared.as_ref(), turn);
+                self.publish(&run, shared.as_ref(), turn);
                 taken += len;
                 let subjects = || parser::subjects(&bytes[taken..], &limits);
                 scouted.look_ahead(turn.router.interest(), self.memo, subjects);
@@ -296,6 +297,7 @@ impl Client {
                 Ok(Step::Op(op, len)) => {
                     self.handle(op, turn, published)?;
                     limits = self.parse_limits(turn.settings);
+                    takes_runs = whole.is_none() && self.takes_runs(turn);
                     memo = LineMemo::default();
                     taken += len;
                 }
@@ -307,6 +309,11 @@ impl Client {
             }
         }
         Ok(taken)
+    }
+
+    /// Whether messages may be handled a run at a time: when nothing is to be said or logged of each of them.
+    fn takes_runs(&self, turn: &Turn<'_>) -> bool {
+        !self.options.verbose && !self.options.pedantic && !turn.log.trace
     }
 
     fn parse_limits(&self, settings: &Settings) -> Limits {
@@ -323,13 +330,13 @@ impl Client {
         match op {
             Op::Publish(message) => {
                 published.count(message.size());
-                self.publish(&message, None, turn);
+                self.publish(&Run::of_one(message), None, turn);
             }
             Op::PublishLoose(loose) => {
                 let mut scratch = Vec::new();
                 let message = loose.tighten(&mut scratch);
                 published.count(message.size());
-                self.publish(&message, None, turn);
+                self.publish(&Run::of_one(message), None, turn);
             }
             Op::Subscribe {
                 subject,
@@ -356,7 +363,8 @@ impl Client {
     }
 
     #[inline]
-    fn publish(&mut self, message: &Message<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) {
+    fn publish(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) {
+        let message = &run.first;
         if self.options.pedantic && !subject::is_pedantic_publish(message.subject) {
             self.say_error(&ErrorReply::InvalidPublishSubject, turn);
         }
@@ -374,7 +382,7 @@ impl Client {
             echo: self.options.echo,
             memo: &mut self.memo,
         };
-        let reached = turn.router.publish(publisher, message, shared);
+        let reached = turn.router.publish(publisher, run, shared);
         if !reached && message.reply_len > 0 && self.options.no_responders {
             self.say_no_responders(message, turn);
         }

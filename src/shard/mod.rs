@@ -245,7 +245,7 @@ impl Shard {
         let mut scouted = Scouted::default();
         while let Some(item) = items.next() {
             match item {
-                Item::Message(carried) => {
+                Item::Messages(carried) => {
                     scouted.hint(&mut memo);
                     self.router.receive(peer, &carried, &mut memo, is_last_word);
                     scouted.look_ahead(self.router.interest(), memo, || items.subjects());

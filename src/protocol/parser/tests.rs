@@ -46,8 +46,8 @@ fn parse_pieces<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Owned> {
         let mut taken = 0;
         let mut memo = LineMemo::default();
         while taken < carry.len() {
-            if let Some((message, len)) = next_publish(&carry[taken..], &LIMITS, &mut memo) {
-                found.push(own(Op::Publish(message)));
+            if let Some((run, len)) = next_run(&carry[taken..], &LIMITS, &mut memo, true) {
+                found.extend(run.singly().map(|one| own(Op::Publish(one.first))));
                 taken += len;
                 continue;
             }
