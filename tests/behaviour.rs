@@ -60,6 +60,8 @@ mod ordinary_user;
 mod out_of_file_descriptors;
 #[path = "behaviour/queue_group_one_copy.rs"]
 mod queue_group_one_copy;
+#[path = "behaviour/runs_of_messages.rs"]
+mod runs_of_messages;
 #[path = "behaviour/silent_clients_are_closed.rs"]
 mod silent_clients_are_closed;
 #[path = "behaviour/slow_consumer_pending.rs"]

@@ -156,6 +156,12 @@ const EMPTY_NAMES: &[&str] = &[
 /// What the load generator may use of the broker: nothing that decides whether a message arrives.
 const HARNESS_MAY_USE: &[&str] = &["protocol", "subject"];
 
+/// Folders of the load generator that may use all of the broker, and why.
+const HARNESS_EXCEPTIONS: &[(&str, &str)] = &[(
+    "bench-harness/benches/",
+    "they count the instructions of the broker's parts, and judge nothing that it does",
+)];
+
 // ---------------------------------------------------------------------------------------------------------------------
 // The rules.
 
@@ -235,19 +241,27 @@ fn fences(source: &Source) -> Faults {
 
 /// The load generator uses nothing of the broker that decides correctness.
 fn harness_uses(source: &Source) -> Faults {
-    if !source.path.starts_with("bench-harness/") {
+    let is_excepted = |(folder, _): &(&str, &str)| source.path.starts_with(folder);
+    if HARNESS_EXCEPTIONS.iter().any(is_excepted) {
         return Faults::new();
     }
-    names_after(&source.code, "trunkline")
-        .into_iter()
-        .filter(|(_, used)| !HARNESS_MAY_USE.contains(&used.as_str()))
-        .map(|(number, used)| {
-            format!(
-                "{}:{number}: the harness must not use `trunkline::{used}`: what it measures must not also judge it",
-                source.path
-            )
-        })
-        .collect()
+    let fault = |(number, used): (usize, String)| {
+        format!(
+            "{}:{number}: the harness must not use `trunkline::{used}`: what it measures must not also judge it",
+            source.path
+        )
+    };
+    uses_of_a_judge(source).into_iter().map(fault).collect()
+}
+
+/// What a file of the load generator uses beyond [`HARNESS_MAY_USE`], with the line.
+fn uses_of_a_judge(source: &Source) -> Vec<(usize, String)> {
+    if !source.path.starts_with("bench-harness/") {
+        return Vec::new();
+    }
+    let mut uses = names_after(&source.code, "trunkline");
+    uses.retain(|(_, used)| !HARNESS_MAY_USE.contains(&used.as_str()));
+    uses
 }
 
 /// Every file says first what it is.
@@ -437,6 +451,17 @@ fn idle_exceptions(sources: &[Source]) -> Faults {
         if find(path).is_none_or(|source| words(&source.code, word).is_empty()) {
             faults.push(format!(
                 "tests/tidy.rs: {path} does not use `{word}`: take it off FENCE_EXCEPTIONS"
+            ));
+        }
+    }
+    for (folder, _) in HARNESS_EXCEPTIONS {
+        let needs_it = |source: &Source| {
+            source.path.starts_with(folder) && !uses_of_a_judge(source).is_empty()
+        };
+        if !sources.iter().any(needs_it) {
+            faults.push(format!(
+                "tests/tidy.rs: {folder} uses no more of the broker than all of the harness may: take it off \
+                 HARNESS_EXCEPTIONS"
             ));
         }
     }
@@ -750,6 +775,14 @@ fn a_harness_that_borrows_the_router_is_found() {
         &harness_uses(&source("bench-harness/src/lib.rs", text)),
         &["rs:2"],
     );
+    assert_found(
+        &harness_uses(&source("bench-harness/benches/micro/router.rs", text)),
+        &[],
+    );
+    assert_found(
+        &harness_uses(&source("bench-harness/src/benches/a.rs", text)),
+        &["rs:2"],
+    );
 }
 
 #[test]
@@ -856,6 +889,6 @@ fn an_unexplained_room_is_found() {
 fn exceptions_nobody_needs_are_found() {
     assert_eq!(
         idle_exceptions(&[]).len(),
-        FENCE_EXCEPTIONS.len() + LONG_FILES.len()
+        FENCE_EXCEPTIONS.len() + HARNESS_EXCEPTIONS.len() + LONG_FILES.len()
     );
 }

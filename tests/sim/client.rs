@@ -31,6 +31,12 @@ pub(crate) struct Client {
     held: Option<Delivery>,
 }
 
+/// What messages have in common that differ in nothing but their payloads.
+struct Shape {
+    payload_len: usize,
+    headers: Option<Vec<u8>>,
+}
+
 impl Client {
     /// A client and the first bytes it sends.
     pub(crate) fn new(
@@ -103,6 +109,14 @@ impl Client {
             }
             30..45 => self.ping(&mut says),
             45..55 => self.request(knobs, rng, oracle, &mut says),
+            55..70 => {
+                // What differs in nothing but the payload is handled as one run.
+                let subject = subject(rng);
+                let shape = self.shape(knobs, rng);
+                for _ in 0..range(rng, 2, 12) {
+                    self.publish_shaped(&subject, "", &shape, oracle, &mut says);
+                }
+            }
             _ => {
                 for _ in 0..range(rng, 1, 5) {
                     let subject = subject(rng);
@@ -189,22 +203,40 @@ impl Client {
         oracle: &mut Oracle,
         says: &mut Vec<u8>,
     ) {
-        let len = if chance(rng, knobs.large_payloads) {
+        let shape = self.shape(knobs, rng);
+        self.publish_shaped(subject, reply, &shape, oracle, says);
+    }
+
+    fn shape(&self, knobs: &Knobs, rng: &mut Rng) -> Shape {
+        let payload_len = if chance(rng, knobs.large_payloads) {
             range(rng, 3_900, 12_000)
         } else {
             range(rng, 8, 300)
         };
-        let headers = (self.manners.headers && chance(rng, 40))
-            .then(|| format!("NATS/1.0\r\nK: {}\r\n\r\n", range(rng, 0, 1_000)).into_bytes());
+        Shape {
+            payload_len: payload_len as usize,
+            headers: (self.manners.headers && chance(rng, 40))
+                .then(|| format!("NATS/1.0\r\nK: {}\r\n\r\n", range(rng, 0, 1_000)).into_bytes()),
+        }
+    }
+
+    fn publish_shaped(
+        &mut self,
+        subject: &str,
+        reply: &str,
+        shape: &Shape,
+        oracle: &mut Oracle,
+        says: &mut Vec<u8>,
+    ) {
+        let headers = shape.headers.clone();
         // The numbers of operations are handed out by `say`; this one is not said yet.
         let operation = self.operations + 1;
-        let len = len as usize;
         let payload = oracle.published(
             self.index,
             subject,
             reply,
             headers.clone(),
-            len.max(PAYLOAD_MIN),
+            shape.payload_len.max(PAYLOAD_MIN),
             operation,
         );
         let gap = if reply.is_empty() { "" } else { " " };
