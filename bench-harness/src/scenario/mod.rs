@@ -3,7 +3,16 @@
 //! It says nothing about which server, where, or on which processors: those are the run's, so that one scenario compares
 //! many servers on many machines.
 
+mod check;
+pub mod file;
+pub mod form;
+pub mod quantity;
+pub mod size;
+pub mod subjects;
+
 use serde::{Deserialize, Serialize};
+
+pub use check::ScenarioError;
 
 /// One load. Every field has a default, so that a file names only what is special about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
