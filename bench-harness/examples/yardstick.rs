@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bench_harness::Scenario;
-use bench_harness::load::{self, Credentials, Measurement, Observer, Progress, Protocol, Settings, Target};
+use bench_harness::load::{
+    self, Credentials, Measurement, Observer, Progress, Protocol, Settings, Target,
+};
 use bench_harness::scenario::{Length, Rate, Size};
 use bench_harness::sink::{Manner, Sink, ping_pong};
 
@@ -16,7 +18,9 @@ use bench_harness::sink::{Manner, Sink, ping_pong};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let seconds: f64 = std::env::args().nth(1).map_or(Ok(3.0), |text| text.parse())?;
+    let seconds: f64 = std::env::args()
+        .nth(1)
+        .map_or(Ok(3.0), |text| text.parse())?;
     publishing(seconds)?;
     receiving(seconds)?;
     timing(seconds)
@@ -61,7 +65,10 @@ fn receiving(seconds: f64) -> Result<(), Box<dyn Error>> {
         };
         let counting = Sink::start(Manner::Count, 0)?;
         let publish = measure(&alone, &counting)?.generator.ns_per_message;
-        let both = Scenario { subscribers: 1, ..alone };
+        let both = Scenario {
+            subscribers: 1,
+            ..alone
+        };
         let run = measure(&both, &sink)?;
         let spent_ns = (run.generator.user_ns + run.generator.system_ns) as f64;
         let messages = run.delivered.messages as f64;
@@ -78,7 +85,11 @@ fn timing(seconds: f64) -> Result<(), Box<dyn Error>> {
     let rate = 2000.0;
     let sink = Sink::start(Manner::Echo, 0)?;
     let pause = Duration::from_secs_f64(1.0 / rate);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "some thousands"
+    )]
     let count = (seconds * rate) as u32;
     for _ in 0..3 {
         let bare = ping_pong(sink.address(), count, pause, 16)?;
@@ -89,11 +100,13 @@ fn timing(seconds: f64) -> Result<(), Box<dyn Error>> {
         let run = measure(&scenario, &sink)?;
         let service = run.latency.ok_or("nothing was delivered")?.service;
         let us = |ns: u64| ns as f64 / 1e3;
-        println!(
-            "echo of 16 B at {rate}/s, median: bare sockets {:.2} us, generator {:.2} us",
-            us(bare.value_at_quantile(0.5)),
-            us(service.value_at_quantile(0.5)),
-        );
+        for (name, quantile) in [("tenth percentile", 0.1), ("median", 0.5)] {
+            println!(
+                "echo of 16 B at {rate}/s, {name}: bare sockets {:.2} us, generator {:.2} us",
+                us(bare.value_at_quantile(quantile)),
+                us(service.value_at_quantile(quantile)),
+            );
+        }
     }
     Ok(())
 }

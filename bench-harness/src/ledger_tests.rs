@@ -75,7 +75,7 @@ proptest! {
         let mut dice = crate::dice::Dice::new(seed);
         let mut shares = vec![Share::default(); members];
         for &sequence in &arrivals {
-            shares[dice.number() as usize % members].note(sequence);
+            shares[usize::try_from(dice.number() % members as u64).expect("few")].note(sequence);
         }
         let mut whole = Share::default();
         shares.iter().for_each(|share| whole.add(share));

@@ -109,7 +109,8 @@ pub fn ping_pong(
     ears.set_nonblocking(true)?;
     let mut poll = Poll::new()?;
     let mut ears = mio::net::TcpStream::from_std(ears);
-    poll.registry().register(&mut ears, Token(0), Interest::READABLE)?;
+    poll.registry()
+        .register(&mut ears, Token(0), Interest::READABLE)?;
     let mut events = Events::with_capacity(8);
     let mut histogram = Histograms::default().service;
     for _ in 0..count {
@@ -129,7 +130,9 @@ pub fn ping_pong(
 
 fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    stream.write_all(b"INFO {\"version\":\"0\",\"trunkline\":\"sink\",\"max_payload\":67108864}\r\n")?;
+    stream.write_all(
+        b"INFO {\"version\":\"0\",\"trunkline\":\"sink\",\"max_payload\":67108864}\r\n",
+    )?;
     let mut buffer = vec![0; 1 << 20];
     let mut kept = 0;
     let (mut answers, mut deliveries) = (Vec::new(), Vec::new());
@@ -154,8 +157,10 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
                 }
                 Frame::Ping => answers.extend_from_slice(b"PONG\r\n"),
                 Frame::Subscribe => {
-                    let mut subscriber =
-                        shared.subscriber.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut subscriber = shared
+                        .subscriber
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
                     *subscriber = Some(stream.try_clone()?);
                 }
                 Frame::Other => {}
@@ -167,7 +172,10 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
         buffer.copy_within(taken..end, 0);
         kept = end - taken;
         if !deliveries.is_empty() {
-            let subscriber = shared.subscriber.lock().unwrap_or_else(PoisonError::into_inner);
+            let subscriber = shared
+                .subscriber
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if let Some(mut subscriber) = subscriber.as_ref() {
                 subscriber.write_all(&deliveries)?;
             }
@@ -201,7 +209,9 @@ fn frame(received: &[u8]) -> Option<(usize, Frame<'_>)> {
     };
     let space = memchr::memrchr(b' ', publish)?;
     let digits = &publish[space + 1..];
-    let length = digits.iter().fold(0, |sum, digit| 10 * sum + usize::from(digit.wrapping_sub(b'0')));
+    let length = digits.iter().fold(0, |sum, digit| {
+        10 * sum + usize::from(digit.wrapping_sub(b'0'))
+    });
     let payload = received.get(end..end + length + 2)?;
     let subject = publish.split(|byte| *byte == b' ').next()?;
     let payload = &payload[..length];

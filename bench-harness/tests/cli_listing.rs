@@ -12,7 +12,7 @@ use command::ran;
 fn the_scenarios_are_listed_with_what_they_stand_for() {
     let ran = ran(&["scenarios"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(ran.out.lines().count(), 13);
+    assert_eq!(ran.out.lines().count(), 14);
     assert!(
         ran.out.starts_with("no-interest-16      Publishing"),
         "{}",

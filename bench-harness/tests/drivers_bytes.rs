@@ -1,6 +1,8 @@
 //! What comes from a server may be cut anywhere and may be anything: the drivers read the same from any pieces, never panic,
 //! and never take more than there is.
 
+#![allow(clippy::unwrap_used)]
+
 use bench_harness::load::Credentials;
 use bench_harness::wire::mqtt::Mqtt;
 use bench_harness::wire::nats::Nats;
@@ -94,11 +96,18 @@ fn read_in_pieces<W: Wire>(bytes: &[u8], pieces: &[usize]) -> Vec<Read> {
             held.drain(..length);
         }
     }
-    assert!(held.is_empty(), "{:?} is left over", String::from_utf8_lossy(&held));
+    assert!(
+        held.is_empty(),
+        "{:?} is left over",
+        String::from_utf8_lossy(&held)
+    );
     read
 }
 
-fn reads_the_same_from_any_pieces<W: Served>(frames: &[(usize, String, Vec<u8>)], pieces: &[usize]) {
+fn reads_the_same_from_any_pieces<W: Served>(
+    frames: &[(usize, String, Vec<u8>)],
+    pieces: &[usize],
+) {
     let (mut bytes, mut expected) = (Vec::new(), Vec::new());
     for (between, subject, payload) in frames {
         let between = W::BETWEEN[between % W::BETWEEN.len()];
@@ -134,7 +143,10 @@ fn survives<W: Wire>(bytes: &[u8]) {
 }
 
 /// Deliveries in order, of which some bytes are then changed.
-fn damaged<W: Served>(frames: &[(usize, String, Vec<u8>)], damages: &[(prop::sample::Index, u8)]) -> Vec<u8> {
+fn damaged<W: Served>(
+    frames: &[(usize, String, Vec<u8>)],
+    damages: &[(prop::sample::Index, u8)],
+) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (between, subject, payload) in frames {
         bytes.extend_from_slice(W::BETWEEN[between % W::BETWEEN.len()]);
@@ -159,9 +171,26 @@ fn frames() -> impl Strategy<Value = Vec<(usize, String, Vec<u8>)>> {
 /// Bytes that look a little like each protocol.
 fn garbage() -> impl Strategy<Value = Vec<u8>> {
     let words: &[&[u8]] = &[
-        b"*3\r\n", b"$7\r\n", b"message\r\n", b"$-1\r\n", b"$99999999999999999999\r\n", b"*0\r\n", b":1\r\n", b"-ERR\r\n",
-        b"\r\n", b"\n", b"\x20\x02\x00\x00", b"\x30", b"\xd0\x00", b"\x80", b"\xff\xff\xff\x7f", b"MSG a 1 ", b"INFO {}",
-        b"HMSG a 1 2 1\r\n", b"+PONG\r\n", b"$0\r\n\r\n",
+        b"*3\r\n",
+        b"$7\r\n",
+        b"message\r\n",
+        b"$-1\r\n",
+        b"$99999999999999999999\r\n",
+        b"*0\r\n",
+        b":1\r\n",
+        b"-ERR\r\n",
+        b"\r\n",
+        b"\n",
+        b"\x20\x02\x00\x00",
+        b"\x30",
+        b"\xd0\x00",
+        b"\x80",
+        b"\xff\xff\xff\x7f",
+        b"MSG a 1 ",
+        b"INFO {}",
+        b"HMSG a 1 2 1\r\n",
+        b"+PONG\r\n",
+        b"$0\r\n\r\n",
     ];
     let word = prop_oneof![
         3 => prop::sample::select(words).prop_map(<[u8]>::to_vec),

@@ -20,13 +20,18 @@ fn everything_arrives_at_one_and_at_each_of_four() {
     for subscribers in [1, 4] {
         let scenario = Scenario {
             subscribers,
-            ..gentle(10_000)
+            ..gentle(4_000)
         };
         let measurement = run(&scenario, &target).unwrap();
-        assert_whole(&measurement, 10_000, u64::from(subscribers));
+        assert_whole(&measurement, 4_000, u64::from(subscribers));
         let version = &measurement.server_version;
-        let number = version.strip_prefix("mosquitto ").expect("a name and a version");
-        assert!(number.starts_with(|c: char| c.is_ascii_digit()), "{version}");
+        let number = version
+            .strip_prefix("mosquitto ")
+            .expect("a name and a version");
+        assert!(
+            number.starts_with(|c: char| c.is_ascii_digit()),
+            "{version}"
+        );
     }
 }
 
@@ -39,9 +44,9 @@ fn names_and_wildcards_each_get_their_subjects_once() {
             publishers: 2,
             subscribers: 2,
             subjects: hundred(wildcard_share),
-            ..gentle(5_000)
+            ..gentle(3_000)
         };
-        assert_whole(&run(&scenario, &target).unwrap(), 5_000, 2);
+        assert_whole(&run(&scenario, &target).unwrap(), 3_000, 2);
     }
 }
 
@@ -55,9 +60,13 @@ fn each_gets_its_own_part_of_the_subjects_beside_churn_and_idle_connections() {
         subjects: hundred(0.5),
         churn_per_s: 500.0,
         idle_connections: 20,
-        ..gentle(5_000)
+        ..gentle(3_000)
     };
-    assert_whole(&run(&scenario, &target(Protocol::Mqtt, mosquitto.address)).unwrap(), 5_000, 1);
+    assert_whole(
+        &run(&scenario, &target(Protocol::Mqtt, mosquitto.address)).unwrap(),
+        3_000,
+        1,
+    );
 }
 
 #[test]
@@ -83,9 +92,16 @@ fn whoever_is_not_let_in_is_told_so() {
     mosquitto.command = ["sh", "-c", script].map(ToOwned::to_owned).to_vec();
     let mosquitto = started(&mosquitto);
     let anybody = || target(Protocol::Mqtt, mosquitto.address);
-    for (user, password) in [(None, None), (Some("alice"), Some("wrong")), (None, Some("word"))] {
+    for (user, password) in [
+        (None, None),
+        (Some("alice"), Some("wrong")),
+        (None, Some("word")),
+    ] {
         let text = complaint(&gentle(100), &signed(anybody(), user, password));
-        let refused = format!("the server at {} refused the connection: not authorized", mosquitto.address);
+        let refused = format!(
+            "the server at {} refused the connection: not authorized",
+            mosquitto.address
+        );
         assert!(text.starts_with(&refused), "{text}");
     }
 }
@@ -95,7 +111,10 @@ fn another_kind_of_server_is_noticed() {
     let (nats, redis) = (started(&server("nats-server")), started(&server("redis")));
     for address in [nats.address, redis.address, web_server()] {
         let text = complaint(&gentle(100), &target(Protocol::Mqtt, address));
-        assert!(text.contains("MQTT") && text.contains(&address.to_string()), "{text}");
+        assert!(
+            text.contains("MQTT") && text.contains(&address.to_string()),
+            "{text}"
+        );
     }
 }
 

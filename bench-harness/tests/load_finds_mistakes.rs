@@ -1,5 +1,7 @@
 //! A server that drops, doubles, swaps, damages or misdirects one message is told exactly that.
 
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
+
 mod engine;
 
 use bench_harness::Scenario;
@@ -21,19 +23,34 @@ const SOUND: Verdict = Verdict {
     unanswered: 0,
 };
 const LOST: Verdict = Verdict { lost: 1, ..SOUND };
-const DUPLICATED: Verdict = Verdict { duplicated: 1, ..SOUND };
-const DISORDERED: Verdict = Verdict { disordered: 1, ..SOUND };
-const DAMAGED: Verdict = Verdict { damaged: 1, ..SOUND };
+const DUPLICATED: Verdict = Verdict {
+    duplicated: 1,
+    ..SOUND
+};
+const DISORDERED: Verdict = Verdict {
+    disordered: 1,
+    ..SOUND
+};
+const DAMAGED: Verdict = Verdict {
+    damaged: 1,
+    ..SOUND
+};
 
 #[test]
 fn nothing_is_found_where_nothing_is_wrong() {
-    let scenario = Scenario { subscribers: 3, ..few(500) };
+    let scenario = Scenario {
+        subscribers: 3,
+        ..few(500)
+    };
     assert_eq!(verdict(&scenario, Mistake::None), SOUND);
 }
 
 #[test]
 fn one_of_two_subscribers_misses_a_message() {
-    let scenario = Scenario { subscribers: 2, ..few(500) };
+    let scenario = Scenario {
+        subscribers: 2,
+        ..few(500)
+    };
     // In the middle, where the next one tells; and the last, which only waiting tells.
     assert_eq!(verdict(&scenario, Mistake::Drop(250)), LOST);
     assert_eq!(verdict(&scenario, Mistake::Drop(499)), LOST);
@@ -43,7 +60,11 @@ fn one_of_two_subscribers_misses_a_message() {
 #[test]
 fn a_message_comes_twice() {
     assert_eq!(verdict(&few(500), Mistake::Double(250)), DUPLICATED);
-    assert_eq!(verdict(&few(500), Mistake::Double(499)), DUPLICATED, "the last");
+    assert_eq!(
+        verdict(&few(500), Mistake::Double(499)),
+        DUPLICATED,
+        "the last"
+    );
 }
 
 #[test]
@@ -58,7 +79,11 @@ fn a_byte_changes() {
 
 #[test]
 fn a_message_comes_under_a_subject_that_nobody_asked_for() {
-    let expected = Verdict { lost: 1, unexpected: 1, ..SOUND };
+    let expected = Verdict {
+        lost: 1,
+        unexpected: 1,
+        ..SOUND
+    };
     assert_eq!(verdict(&few(500), Mistake::Rename(250)), expected);
 }
 
@@ -77,11 +102,18 @@ fn a_queue_group_is_looked_at_as_a_whole() {
 
 #[test]
 fn numbers_are_compared_even_without_verification() {
-    let scenario = Scenario { verify: false, ..few(500) };
+    let scenario = Scenario {
+        verify: false,
+        ..few(500)
+    };
     assert_eq!(verdict(&scenario, Mistake::None), SOUND);
     assert_eq!(verdict(&scenario, Mistake::Drop(250)), LOST);
     assert_eq!(verdict(&scenario, Mistake::Double(250)), DUPLICATED);
-    assert_eq!(verdict(&scenario, Mistake::Swap(250)), SOUND, "order is not looked at");
+    assert_eq!(
+        verdict(&scenario, Mistake::Swap(250)),
+        SOUND,
+        "order is not looked at"
+    );
 }
 
 #[test]
@@ -114,18 +146,43 @@ fn every_request_is_followed_to_its_answer() {
         assert_eq!(measurement.verdict, SOUND);
         assert_eq!(measurement.delivered.messages, 300);
         assert_eq!(measurement.latency.unwrap().corrected.len(), 300);
-        let unanswered = Verdict { unanswered: 1, ..SOUND };
-        assert_eq!(verdict(&scenario, Mistake::Drop(150)), unanswered, "{rate:?}");
-        assert_eq!(verdict(&scenario, Mistake::Nobody(150)), unanswered, "{rate:?}");
-        assert_eq!(verdict(&scenario, Mistake::Double(150)), DUPLICATED, "{rate:?}");
-        assert_eq!(verdict(&scenario, Mistake::Damage(150)), DAMAGED, "{rate:?}");
+        let unanswered = Verdict {
+            unanswered: 1,
+            ..SOUND
+        };
+        assert_eq!(
+            verdict(&scenario, Mistake::Drop(150)),
+            unanswered,
+            "{rate:?}"
+        );
+        assert_eq!(
+            verdict(&scenario, Mistake::Nobody(150)),
+            unanswered,
+            "{rate:?}"
+        );
+        assert_eq!(
+            verdict(&scenario, Mistake::Double(150)),
+            DUPLICATED,
+            "{rate:?}"
+        );
+        assert_eq!(
+            verdict(&scenario, Mistake::Damage(150)),
+            DAMAGED,
+            "{rate:?}"
+        );
     }
 }
 
 #[test]
 fn requests_are_counted_even_without_verification() {
-    let scenario = Scenario { verify: false, ..requests(Rate::Saturate) };
-    let unanswered = Verdict { unanswered: 1, ..SOUND };
+    let scenario = Scenario {
+        verify: false,
+        ..requests(Rate::Saturate)
+    };
+    let unanswered = Verdict {
+        unanswered: 1,
+        ..SOUND
+    };
     assert_eq!(verdict(&scenario, Mistake::None), SOUND);
     assert_eq!(verdict(&scenario, Mistake::Nobody(150)), unanswered);
     assert_eq!(verdict(&scenario, Mistake::Double(150)), DUPLICATED);

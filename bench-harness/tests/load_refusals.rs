@@ -1,5 +1,7 @@
 //! What can go wrong between the generator and a server is said in a sentence with the address, and ends the run.
 
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
+
 mod command;
 mod engine;
 
@@ -17,7 +19,9 @@ use engine::{Notes, few, run, run_on, target};
 
 /// The error's sentence, which names the address.
 fn complaint(scenario: &Scenario, address: SocketAddr) -> String {
-    let text = run(scenario, address).expect_err("it cannot work").to_string();
+    let text = run(scenario, address)
+        .expect_err("it cannot work")
+        .to_string();
     assert!(text.contains(&address.to_string()), "{text}");
     text
 }
@@ -39,7 +43,10 @@ fn speaker(said: &'static [u8]) -> SocketAddr {
 }
 
 fn guarded(flags: &[&str]) -> Started {
-    let mut server: Server = ServerTable::built_in().named("nats-server").unwrap().clone();
+    let mut server: Server = ServerTable::built_in()
+        .named("nats-server")
+        .unwrap()
+        .clone();
     server.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
     Started::start(&server, &[]).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -48,13 +55,19 @@ fn guarded(flags: &[&str]) -> Started {
 fn nobody_listens() {
     let port = command::free_port();
     let text = complaint(&few(10), SocketAddr::from(([127, 0, 0, 1], port)));
-    assert!(text.contains("cannot connect") && text.contains("Is a server running"), "{text}");
+    assert!(
+        text.contains("cannot connect") && text.contains("Is a server running"),
+        "{text}"
+    );
 }
 
 #[test]
 fn another_protocol_is_recognised() {
     let text = complaint(&few(10), speaker(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
-    assert!(text.contains("does not speak NATS") && text.contains("HTTP/1.1"), "{text}");
+    assert!(
+        text.contains("does not speak NATS") && text.contains("HTTP/1.1"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -73,13 +86,19 @@ fn tls_is_not_spoken_yet() {
 fn credentials_let_in_or_not() {
     let server = guarded(&["--user", "ann", "--pass", "secret"]);
     let text = complaint(&few(10), server.address);
-    assert!(text.contains("Authorization Violation") && text.contains("Check user"), "{text}");
+    assert!(
+        text.contains("Authorization Violation") && text.contains("Check user"),
+        "{text}"
+    );
     let credentials = Credentials {
         user: Some("ann".to_owned()),
         password: Some("secret".to_owned()),
         token: None,
     };
-    let target = Target { credentials, ..target(server.address) };
+    let target = Target {
+        credentials,
+        ..target(server.address)
+    };
     assert_eq!(run_on(&few(10), &target, 1).unwrap().delivered.messages, 10);
 }
 
@@ -90,15 +109,24 @@ fn a_token_lets_in() {
         token: Some("s3cret".to_owned()),
         ..Credentials::default()
     };
-    let target = Target { credentials, ..target(server.address) };
+    let target = Target {
+        credentials,
+        ..target(server.address)
+    };
     assert_eq!(run_on(&few(10), &target, 1).unwrap().delivered.messages, 10);
 }
 
 #[test]
 fn payloads_above_the_server_s_limit_are_refused_before_any_load() {
-    let scenario = Scenario { size: Size::Fixed(2 << 20), ..few(10) };
+    let scenario = Scenario {
+        size: Size::Fixed(2 << 20),
+        ..few(10)
+    };
     let text = complaint(&scenario, start(Mistake::None));
-    assert!(text.contains("2097152") && text.contains("1048576"), "{text}");
+    assert!(
+        text.contains("2097152") && text.contains("1048576"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -132,10 +160,19 @@ fn cores_and_threads_that_do_not_fit_are_refused() {
     let address = start(Mistake::None);
     let refused = |settings: &Settings| {
         let stop = AtomicBool::new(false);
-        let error = load::run(&few(10), &target(address), settings, &mut Notes::default(), &stop);
+        let error = load::run(
+            &few(10),
+            &target(address),
+            settings,
+            &mut Notes::default(),
+            &stop,
+        );
         error.unwrap_err().to_string()
     };
-    let pin = Settings { pin: vec![99_999], ..Settings::default() };
+    let pin = Settings {
+        pin: vec![99_999],
+        ..Settings::default()
+    };
     assert!(refused(&pin).contains("no core 99999"));
     let threads = Settings {
         threads: Some(1),

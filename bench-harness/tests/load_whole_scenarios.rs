@@ -1,5 +1,7 @@
 //! Every shape of load arrives whole on real servers: nats-server, and our broker.
 
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
+
 mod command;
 mod engine;
 
@@ -9,9 +11,7 @@ use bench_harness::Scenario;
 use bench_harness::load::{self, Measurement, Observer, Phase, Progress, Settings};
 use bench_harness::record::Verdict;
 use bench_harness::scenario::subjects::deliveries;
-use bench_harness::scenario::{
-    Exchange, Length, Pick, Rate, Share, Sharing, Size, Subjects,
-};
+use bench_harness::scenario::{Exchange, Length, Pick, Rate, Share, Sharing, Size, Subjects};
 use bench_harness::server::{ServerTable, Started};
 use engine::{Notes, few, run_on, target};
 
@@ -31,8 +31,16 @@ fn arrives(scenario: &Scenario) {
     for server in servers() {
         for threads in [1, 2] {
             let found = run_on(scenario, &target(server.address), threads).unwrap();
-            assert_eq!(found.verdict, Verdict::default(), "{} {found:?}", scenario.name);
-            assert_eq!(found.delivered.messages, found.published.messages * deliveries(scenario));
+            assert_eq!(
+                found.verdict,
+                Verdict::default(),
+                "{} {found:?}",
+                scenario.name
+            );
+            assert_eq!(
+                found.delivered.messages,
+                found.published.messages * deliveries(scenario)
+            );
             assert!(found.measured_s > 0.0 && !found.interrupted);
             if let Length::Messages(messages) = scenario.length {
                 assert_eq!(found.published.messages, messages);
@@ -44,7 +52,10 @@ fn arrives(scenario: &Scenario) {
 
 fn look_at_latency(scenario: &Scenario, found: &Measurement) {
     let latency = found.latency.as_ref();
-    assert_eq!(latency.is_some(), scenario.latency && found.delivered.messages > 0);
+    assert_eq!(
+        latency.is_some(),
+        scenario.latency && found.delivered.messages > 0
+    );
     if let Some(latency) = latency {
         assert_eq!(latency.corrected.len(), found.delivered.messages);
         assert_eq!(latency.service.len(), found.delivered.messages);
@@ -54,9 +65,19 @@ fn look_at_latency(scenario: &Scenario, found: &Measurement) {
 
 #[test]
 fn fan_out_and_fan_in() {
-    arrives(&Scenario { subscribers: 8, ..few(2000) });
-    arrives(&Scenario { publishers: 8, ..few(2000) });
-    arrives(&Scenario { publishers: 3, subscribers: 0, ..few(1000) });
+    arrives(&Scenario {
+        subscribers: 8,
+        ..few(2000)
+    });
+    arrives(&Scenario {
+        publishers: 8,
+        ..few(2000)
+    });
+    arrives(&Scenario {
+        publishers: 3,
+        subscribers: 0,
+        ..few(1000)
+    });
 }
 
 #[test]
@@ -68,7 +89,12 @@ fn saturation_with_warm_up() {
         ..Scenario::default()
     };
     arrives(&scenario);
-    arrives(&Scenario { verify: false, latency: false, size: Size::Fixed(3), ..scenario });
+    arrives(&Scenario {
+        verify: false,
+        latency: false,
+        size: Size::Fixed(3),
+        ..scenario
+    });
 }
 
 #[test]
@@ -80,8 +106,19 @@ fn subjects_dealt_out_picked_and_matched_by_wildcards() {
         (Pick::Zipf { exponent: 1.0 }, Sharing::Groups(2)),
     ] {
         for wildcard_share in [0.0, 0.5, 1.0] {
-            let subjects = Subjects { count: 300, depth: 4, wildcard_share, pick };
-            arrives(&Scenario { publishers: 3, subscribers: 4, sharing, subjects, ..few(1500) });
+            let subjects = Subjects {
+                count: 300,
+                depth: 4,
+                wildcard_share,
+                pick,
+            };
+            arrives(&Scenario {
+                publishers: 3,
+                subscribers: 4,
+                sharing,
+                subjects,
+                ..few(1500)
+            });
         }
     }
 }
@@ -94,7 +131,11 @@ fn sizes_of_all_kinds() {
         Size::Between(16, 3000),
         Size::Mix(vec![share(20, 90.0), share(200_000, 10.0)]),
     ] {
-        arrives(&Scenario { size, rate: Rate::PerSecond(5000.0), ..few(500) });
+        arrives(&Scenario {
+            size,
+            rate: Rate::PerSecond(5000.0),
+            ..few(500)
+        });
     }
 }
 
@@ -111,8 +152,15 @@ fn large_payloads_at_saturation() {
 #[test]
 fn requests_in_closed_and_open_loop() {
     for rate in [Rate::Saturate, Rate::PerSecond(5000.0)] {
-        for (subscribers, sharing) in [(1, Sharing::All), (3, Sharing::Groups(1)), (3, Sharing::Dealt)] {
-            let subjects = Subjects { count: 9, ..Subjects::default() };
+        for (subscribers, sharing) in [
+            (1, Sharing::All),
+            (3, Sharing::Groups(1)),
+            (3, Sharing::Dealt),
+        ] {
+            let subjects = Subjects {
+                count: 9,
+                ..Subjects::default()
+            };
             arrives(&Scenario {
                 publishers: 2,
                 subscribers,
@@ -147,7 +195,14 @@ fn the_observer_is_told_once_of_beginning_and_end() {
     let mut notes = Notes::default();
     let stop = AtomicBool::new(false);
     let settings = Settings::default();
-    load::run(&scenario, &target(server.address), &settings, &mut notes, &stop).unwrap();
+    load::run(
+        &scenario,
+        &target(server.address),
+        &settings,
+        &mut notes,
+        &stop,
+    )
+    .unwrap();
     assert_eq!((notes.began, notes.ended), (1, 1));
     assert!(notes.phases.contains(&Phase::WarmUp) && notes.phases.contains(&Phase::Measuring));
 }
@@ -177,7 +232,14 @@ fn a_stopped_run_returns_what_it_has_and_calls_nothing_lost() {
         let stop = AtomicBool::new(false);
         let mut observer = Impatient(phase, &stop);
         let settings = Settings::default();
-        let found = load::run(&scenario, &target(server.address), &settings, &mut observer, &stop).unwrap();
+        let found = load::run(
+            &scenario,
+            &target(server.address),
+            &settings,
+            &mut observer,
+            &stop,
+        )
+        .unwrap();
         assert!(found.interrupted);
         assert_eq!(found.verdict, Verdict::default());
         assert_eq!(found.published.messages > 0, expects_messages);
@@ -188,7 +250,9 @@ fn a_stopped_run_returns_what_it_has_and_calls_nothing_lost() {
 #[test]
 fn servers_say_who_they_are() {
     let versions = servers().into_iter().map(|server| {
-        run_on(&few(1), &target(server.address), 1).unwrap().server_version
+        run_on(&few(1), &target(server.address), 1)
+            .unwrap()
+            .server_version
     });
     let versions: Vec<String> = versions.collect();
     assert!(versions[0].starts_with("nats-server 2."), "{versions:?}");

@@ -1,6 +1,8 @@
 //! What goes in and out of a report: broken and foreign files are refused with a sentence, and pages are written whole or
 //! not at all.
 
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

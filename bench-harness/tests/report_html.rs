@@ -1,6 +1,8 @@
 //! The HTML page: every figure is there as text, the document is well formed, needs nothing else, and text from the files
 //! stays text.
 
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
+
 mod markup;
 
 use std::path::Path;

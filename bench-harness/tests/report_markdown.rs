@@ -1,6 +1,8 @@
 //! The Markdown page, whole: a comparison, single runs, and a comparison without cases, against committed pages.
 //! Rendered anew into `tests/data` when `UPDATE_PAGES` is set, for a look at what changed.
 
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
+
 use std::path::Path;
 
 use bench_harness::report::{Input, markdown};

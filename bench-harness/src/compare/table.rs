@@ -51,21 +51,43 @@ fn one_case(case: &Case, servers: &[String]) -> String {
             rows.push(ratio_row(ratios));
         }
     }
+    let notes: String = servers
+        .iter()
+        .filter_map(|server| note(case, server))
+        .collect();
     format!(
-        "\n{}, {load}, {rounds}\n{}",
+        "\n{}, {load}, {rounds}\n{}{notes}",
         case.scenario.name,
         align(&rows, "  ")
     )
 }
 
-/// The medians of one server, if it took part.
-fn figures(case: &Case, server: &str) -> Option<Row> {
-    let records: Vec<&Record> = case
-        .rounds
+/// What the runs of one server warn of: the first of it, because it is much the same in every run.
+fn note(case: &Case, server: &str) -> Option<String> {
+    let records = of(case, server);
+    let warned: Vec<&String> = records
+        .iter()
+        .filter_map(|record| record.warnings.first())
+        .collect();
+    Some(format!(
+        "  warning: {server}, {} of {}: {}\n",
+        warned.len(),
+        quantity::counted(records.len(), "run"),
+        warned.first()?
+    ))
+}
+
+fn of<'a>(case: &'a Case, server: &str) -> Vec<&'a Record> {
+    case.rounds
         .iter()
         .flat_map(|round| &round.records)
         .filter(|record| record.server.name == *server)
-        .collect();
+        .collect()
+}
+
+/// The medians of one server, if it took part.
+fn figures(case: &Case, server: &str) -> Option<Row> {
+    let records = of(case, server);
     if records.is_empty() {
         return None;
     }

@@ -297,3 +297,16 @@ fn the_text_has_figures_and_ratios() {
     );
     assert!(text.contains("above 1, trunkline is better"), "{text}");
 }
+
+#[test]
+fn the_text_repeats_what_the_runs_warn_of() {
+    let mut fake = Fake::new(&PAIR);
+    let plan = plan(&["trunkline", "nats-server"], 5, &[At::Saturation]);
+    let mut comparison = compared(&plan, &mut fake).comparison;
+    let slow = &mut comparison.cases[0].rounds[1].records[0];
+    slow.warnings.push("the generator was slow".to_owned());
+    let expected = format!("warning: {}, 1 of 5 runs: the generator", slow.server.name);
+    let text = text(&comparison);
+    assert!(text.contains(&expected), "{text}");
+    assert_eq!(text.matches("warning").count(), 1, "{text}");
+}

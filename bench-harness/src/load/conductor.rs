@@ -4,6 +4,7 @@
 //! - A phase is over when everything published is delivered, or when nothing has come for a while.
 //! - Whatever way it leaves, all load threads have ended.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -115,7 +116,10 @@ impl Conductor<'_> {
         self.crew.tell(Command::Begin(span));
         let patience_ns = match span.rate_per_s {
             // Between two messages of a slow schedule nothing moves, and that is as it should be.
-            Some(_) => span.give_up_ns.saturating_sub(span.begin_ns).saturating_add(STALL_NS),
+            Some(_) => span
+                .give_up_ns
+                .saturating_sub(span.begin_ns)
+                .saturating_add(STALL_NS),
             None => STALL_NS,
         };
         match self.wait(Until::Flushed, patience_ns)? {
@@ -199,7 +203,11 @@ impl Conductor<'_> {
                 return Ok(Waited::Stalled);
             }
             self.show(now_ns, &reading);
-            let tick = if until == Until::Delivered { SHORT_TICK } else { TICK };
+            let tick = if until == Until::Delivered {
+                SHORT_TICK
+            } else {
+                TICK
+            };
             match self.crew.reports.recv_timeout(tick) {
                 Ok(Report::Standing | Report::Flushed) => reports += 1,
                 Ok(Report::Failed(error)) => return Err(error),
@@ -326,7 +334,9 @@ impl Crew {
             }
             let outcome = Worker::<W>::open(orders, &share, poll, own_gauge, reports.clone());
             let harvest = outcome.and_then(|worker| {
-                worker.map(|worker| worker.run(&orders_later, &is_waited_for)).transpose()
+                worker
+                    .map(|worker| worker.run(&orders_later, &is_waited_for))
+                    .transpose()
             });
             harvest.unwrap_or_else(|error| {
                 // Nobody listens any more if another thread has failed before.
@@ -361,25 +371,28 @@ impl Crew {
 
     fn harvest(&mut self, is_waited_for: bool) -> Result<Vec<Harvest>, LoadError> {
         self.is_waited_for.store(is_waited_for, Relaxed);
-        let harvests = self.leave();
+        let results = self.leave();
         // An end that came before the last thread's complaint must not hide it.
         match self.reports.try_iter().find_map(|report| match report {
             Report::Failed(error) => Some(error),
             Report::Standing | Report::Flushed => None,
         }) {
             Some(error) => Err(error),
-            None => Ok(harvests),
+            None => Ok(results.into_iter().filter_map(work_of).collect()),
         }
     }
 
-    fn leave(&mut self) -> Vec<Harvest> {
+    fn leave(&mut self) -> Vec<thread::Result<Option<Harvest>>> {
         self.stop.store(true, Relaxed);
         self.tell(Command::End);
         let threads = self.hands.iter_mut().filter_map(|hand| hand.thread.take());
-        // A thread that panicked has said so itself.
-        let results: Vec<_> = threads.map(JoinHandle::join).collect();
-        results.into_iter().filter_map(|result| result.ok().flatten()).collect()
+        threads.map(JoinHandle::join).collect()
     }
+}
+
+/// A thread that panicked takes the run with it: half of the findings are none.
+fn work_of(result: thread::Result<Option<Harvest>>) -> Option<Harvest> {
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 impl Drop for Crew {
@@ -441,13 +454,22 @@ impl Summary<'_> {
         delivered: &Traffic,
         latency: Option<&Histograms>,
     ) -> GeneratorCost {
-        let user_ns = harvests.iter().map(|harvest| harvest.spent.user_ns).sum::<u64>();
-        let system_ns = harvests.iter().map(|harvest| harvest.spent.system_ns).sum::<u64>();
+        let user_ns = harvests
+            .iter()
+            .map(|harvest| harvest.spent.user_ns)
+            .sum::<u64>();
+        let system_ns = harvests
+            .iter()
+            .map(|harvest| harvest.spent.system_ns)
+            .sum::<u64>();
         let messages = match self.scenario.exchange {
             Exchange::Publish => published.messages + delivered.messages,
             Exchange::Request { .. } => delivered.messages,
         };
-        let busiest_thread = harvests.iter().map(|harvest| harvest.busy).fold(0.0, f64::max);
+        let busiest_thread = harvests
+            .iter()
+            .map(|harvest| harvest.busy)
+            .fold(0.0, f64::max);
         let was_bottleneck = match self.scenario.rate {
             Rate::Saturate => busiest_thread > BUSY,
             Rate::PerSecond(_) => is_lag_material(lag_p99_ns(harvests), latency),
@@ -487,7 +509,10 @@ impl Summary<'_> {
                  lacks them; offer less"
             ));
         }
-        let kept_up = harvests.iter().map(|harvest| harvest.churn_kept_up).fold(1.0, f64::min);
+        let kept_up = harvests
+            .iter()
+            .map(|harvest| harvest.churn_kept_up)
+            .fold(1.0, f64::min);
         if kept_up < KEPT_UP {
             warnings.push(format!(
                 "only {:.0} % of the subscription churn was done: the server did not keep up with it",
@@ -505,7 +530,9 @@ impl Summary<'_> {
 }
 
 fn latency(harvests: &[Harvest]) -> Option<Histograms> {
-    let mut parts = harvests.iter().filter_map(|harvest| harvest.tally.latency.as_ref());
+    let mut parts = harvests
+        .iter()
+        .filter_map(|harvest| harvest.tally.latency.as_ref());
     let mut whole = parts.next()?.clone();
     parts.for_each(|part| whole.merge(part));
     (!whole.is_empty()).then_some(whole)
@@ -524,7 +551,11 @@ fn is_lag_material(lag_ns: u64, latency: Option<&Histograms>) -> bool {
 
 fn traffic(messages: u64, payload_bytes: u64, seconds: f64) -> Traffic {
     #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
-    let messages_per_s = if seconds > 0.0 { messages as f64 / seconds } else { 0.0 };
+    let messages_per_s = if seconds > 0.0 {
+        messages as f64 / seconds
+    } else {
+        0.0
+    };
     Traffic {
         messages,
         payload_bytes,
@@ -557,10 +588,12 @@ fn greet<W: Wire>(target: &Target) -> Result<Greeting, LoadError> {
     };
     let never = AtomicBool::new(false);
     let opened = connect::open_all::<W>(&mut poll, target, &[spec], &never)?;
-    Ok(opened.and_then(|opened| opened.greeting).unwrap_or(Greeting {
-        version: String::new(),
-        payload_bytes_max: None,
-    }))
+    Ok(opened
+        .and_then(|opened| opened.greeting)
+        .unwrap_or(Greeting {
+            version: String::new(),
+            payload_bytes_max: None,
+        }))
 }
 
 fn check_payloads(

@@ -96,7 +96,10 @@ impl<W: Wire> Connection<W> {
                 Event::Answer(bytes) => out.extend_from_slice(bytes),
                 Event::Error(said) => {
                     let said = String::from_utf8_lossy(said).into_owned();
-                    return Err(LoadError::Complained { address: peer, said });
+                    return Err(LoadError::Complained {
+                        address: peer,
+                        said,
+                    });
                 }
                 Event::Other => {}
             }

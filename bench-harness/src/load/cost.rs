@@ -25,7 +25,8 @@ pub(super) struct Spent {
 impl ThreadTime {
     pub(super) fn now() -> ThreadTime {
         let time = clock_gettime(ClockId::ThreadCPUTime);
-        let [seconds, rest_ns] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+        let [seconds, rest_ns] =
+            [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
         let stat = fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
         let (user_ticks, system_ticks) = ticks(&stat).unwrap_or((0, 0));
         ThreadTime {
@@ -76,9 +77,23 @@ mod tests {
 
     #[test]
     fn exact_time_is_divided_by_the_ticks() {
-        let earlier = ThreadTime { on_processor_ns: 100, user_ticks: 1, system_ticks: 1 };
-        let later = ThreadTime { on_processor_ns: 1_100, user_ticks: 2, system_ticks: 4 };
-        assert_eq!(later.since(&earlier), Spent { user_ns: 250, system_ns: 750 });
+        let earlier = ThreadTime {
+            on_processor_ns: 100,
+            user_ticks: 1,
+            system_ticks: 1,
+        };
+        let later = ThreadTime {
+            on_processor_ns: 1_100,
+            user_ticks: 2,
+            system_ticks: 4,
+        };
+        assert_eq!(
+            later.since(&earlier),
+            Spent {
+                user_ns: 250,
+                system_ns: 750
+            }
+        );
         assert_eq!(earlier.since(&earlier), Spent::default());
     }
 

@@ -97,7 +97,11 @@ impl fmt::Display for LoadError {
             LoadError::Refused { address, said } => write!(
                 f,
                 "the server at {address} refused the connection: {said}{}",
-                if said.to_lowercase().contains("auth") { ". Check user, password or token" } else { "" }
+                if said.to_lowercase().contains("auth") {
+                    ". Check user, password or token"
+                } else {
+                    ""
+                }
             ),
             LoadError::Unable { address, what } => write!(f, "the server at {address} {what}"),
             LoadError::Closed { address, source } => {

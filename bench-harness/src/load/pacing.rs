@@ -5,9 +5,9 @@
 //! - Publishers take turns: message `m` of all is meant to leave at `begin + m / rate`, from publisher `m` modulo their number.
 //! - epoll's own time-out counts milliseconds and would send in bursts; a timerfd has nanoseconds.
 
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
-use std::io;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -117,11 +117,7 @@ impl Timer {
     pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Timer> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        registry.register(
-            &mut SourceFd(&timer.as_raw_fd()),
-            token,
-            Interest::READABLE,
-        )?;
+        registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
         Ok(Timer {
             timer,
             armed_ns: None,
@@ -159,6 +155,11 @@ impl Timer {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small numbers of a test"
+)]
 mod tests {
     use proptest::prelude::*;
 

@@ -32,10 +32,14 @@ pub(super) fn threads(scenario: &Scenario, settings: &Settings) -> Result<u32, L
     let connections = busy_connections(scenario);
     let no = |text: String| Err(LoadError::Settings(text));
     if settings.threads == Some(0) || settings.connections_per_thread == Some(0) {
-        return no("0 threads, or 0 connections on each, can do nothing; say at least 1".to_owned());
+        return no(
+            "0 threads, or 0 connections on each, can do nothing; say at least 1".to_owned(),
+        );
     }
     let threads = match (settings.threads, settings.connections_per_thread) {
-        (Some(threads), Some(each)) if u64::from(threads) * u64::from(each) < u64::from(connections) => {
+        (Some(threads), Some(each))
+            if u64::from(threads) * u64::from(each) < u64::from(connections) =>
+        {
             return no(format!(
                 "{threads} threads of {each} connections do not hold the {connections} connections of this scenario; give \
                  one of the two only, or larger numbers"
@@ -90,7 +94,12 @@ pub(super) fn shares(
     }
     for idle in 0..scenario.idle_connections {
         let pattern = format!("{tag}.idle.{idle}");
-        dealer.deal(Duty::Idle, format!("idle-{idle}"), Arc::new(vec![pattern]), None);
+        dealer.deal(
+            Duty::Idle,
+            format!("idle-{idle}"),
+            Arc::new(vec![pattern]),
+            None,
+        );
     }
     dealer.shares
 }
@@ -144,7 +153,13 @@ impl Dealer<'_> {
         }
     }
 
-    fn deal(&mut self, duty: Duty, name: String, patterns: Arc<Vec<String>>, group: Option<String>) {
+    fn deal(
+        &mut self,
+        duty: Duty,
+        name: String,
+        patterns: Arc<Vec<String>>,
+        group: Option<String>,
+    ) {
         let thread = self.count as usize % self.shares.len();
         let share = &mut self.shares[thread];
         share.duties.push(duty);
@@ -195,9 +210,16 @@ mod tests {
         let scenario = scenario(5, 4);
         assert_eq!(threads(&scenario, &settings(None, Some(2))).unwrap(), 5);
         assert_eq!(threads(&scenario, &settings(Some(3), None)).unwrap(), 3);
-        assert_eq!(threads(&scenario, &settings(Some(30), None)).unwrap(), 9, "no idle threads");
+        assert_eq!(
+            threads(&scenario, &settings(Some(30), None)).unwrap(),
+            9,
+            "no idle threads"
+        );
         let error = threads(&scenario, &settings(Some(2), Some(2))).unwrap_err();
-        assert!(error.to_string().contains("do not hold the 9 connections"), "{error}");
+        assert!(
+            error.to_string().contains("do not hold the 9 connections"),
+            "{error}"
+        );
         assert!(threads(&scenario, &settings(Some(0), None)).is_err());
     }
 
@@ -224,8 +246,19 @@ mod tests {
         let shares = shares(&scenario, &target, &names, "tag", 2);
         let duties: Vec<Vec<Duty>> = shares.iter().map(|share| share.duties.clone()).collect();
         let expected = [
-            vec![Duty::Publish(0), Duty::Subscribe(0), Duty::Subscribe(2), Duty::Idle, Duty::Idle],
-            vec![Duty::Publish(1), Duty::Subscribe(1), Duty::Churn, Duty::Idle],
+            vec![
+                Duty::Publish(0),
+                Duty::Subscribe(0),
+                Duty::Subscribe(2),
+                Duty::Idle,
+                Duty::Idle,
+            ],
+            vec![
+                Duty::Publish(1),
+                Duty::Subscribe(1),
+                Duty::Churn,
+                Duty::Idle,
+            ],
         ];
         assert_eq!(duties, expected);
     }

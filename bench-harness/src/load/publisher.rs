@@ -196,7 +196,11 @@ impl Publisher {
     #[expect(clippy::cast_possible_truncation, reason = "the sequence wraps")]
     fn next_sequence(&mut self, subject: u32) -> u32 {
         let classes = self.sent_of_class.len();
-        let class = if classes == 1 { 0 } else { subject as usize % classes };
+        let class = if classes == 1 {
+            0
+        } else {
+            subject as usize % classes
+        };
         let sent = &mut self.sent_of_class[class];
         *sent += 1;
         (*sent - 1) as u32
@@ -205,7 +209,9 @@ impl Publisher {
     fn note_lag(&mut self, now_ns: u64, tally: &mut Tally) {
         if let (Some(schedule), false) = (&self.schedule, self.was_blocked) {
             let intended_ns = schedule.intended_ns(u32::from(self.id), self.sent);
-            tally.lag.saturating_record(now_ns.saturating_sub(intended_ns));
+            tally
+                .lag
+                .saturating_record(now_ns.saturating_sub(intended_ns));
         }
         self.was_blocked = false;
     }
@@ -301,7 +307,11 @@ impl Requests {
         let mut verdict = match self.is_verified {
             true => self.open.settle(is_waited_for),
             false => Verdict {
-                unanswered: if is_waited_for { sent.saturating_sub(self.answered) } else { 0 },
+                unanswered: if is_waited_for {
+                    sent.saturating_sub(self.answered)
+                } else {
+                    0
+                },
                 duplicated: self.answered.saturating_sub(sent),
                 ..Verdict::default()
             },

@@ -153,16 +153,19 @@ impl<W: Wire> Worker<W> {
         reports: Sender<Report>,
     ) -> Result<Option<Worker<W>>, LoadError> {
         let timer_token = Token(share.specs.len() + 1);
-        let timer =
-            Timer::new(poll.registry(), timer_token).map_err(machine("make a timer"))?;
+        let timer = Timer::new(poll.registry(), timer_token).map_err(machine("make a timer"))?;
         let opened = connect::open_all::<W>(&mut poll, &orders.target, &share.specs, &orders.stop)?;
         let Some(opened) = opened else {
             return Ok(None);
         };
         let roles = roles(&orders, share, &W::new(&orders.target.credentials, ""));
         let seats = opened.connections.into_iter().zip(roles);
-        let seats: Vec<_> = seats.map(|(connection, role)| Seat::new(connection, role)).collect();
-        let churn = seats.iter().position(|seat| matches!(seat.role, Role::Churn(_)));
+        let seats: Vec<_> = seats
+            .map(|(connection, role)| Seat::new(connection, role))
+            .collect();
+        let churn = seats
+            .iter()
+            .position(|seat| matches!(seat.role, Role::Churn(_)));
         let mut worker = Worker {
             churn,
             tally: Tally::new(orders.scenario.latency),
@@ -355,7 +358,10 @@ impl<W: Wire> Worker<W> {
             if seat.is_done {
                 continue;
             }
-            let is_open_loop = self.phase.as_ref().is_some_and(|running| running.pacer.is_some());
+            let is_open_loop = self
+                .phase
+                .as_ref()
+                .is_some_and(|running| running.pacer.is_some());
             match is_open_loop && !is_giving_up {
                 true => publisher.close_schedule(),
                 false => unsent += publisher.cut_off(),
@@ -444,7 +450,9 @@ impl<W: Wire> Worker<W> {
             is_given_up: false,
             unsent: 0,
         });
-        starters.into_iter().for_each(|place| self.list_runnable(place));
+        starters
+            .into_iter()
+            .for_each(|place| self.list_runnable(place));
         if self.awaited == 0 {
             self.report(Report::Flushed);
         }
@@ -490,7 +498,10 @@ impl<W: Wire> Worker<W> {
         let spent_ns = ThreadTime::now().since(time).sum_ns();
         let kept_up = self.seats.iter().find_map(|seat| match &seat.role {
             Role::Churn(churn) => {
-                let end_ns = self.phase.as_ref().map_or(now_ns, |running| running.phase.end_ns);
+                let end_ns = self
+                    .phase
+                    .as_ref()
+                    .map_or(now_ns, |running| running.phase.end_ns);
                 Some(churn.kept_up(now_ns.min(end_ns)))
             }
             _ => None,
@@ -551,7 +562,11 @@ impl<W: Wire> Worker<W> {
         if left_ns == 0 || (self.orders.spins && left_ns < SPIN_NS) {
             return Ok(Duration::ZERO);
         }
-        let at_ns = if self.orders.spins { next_ns - SPIN_NS } else { next_ns };
+        let at_ns = if self.orders.spins {
+            next_ns - SPIN_NS
+        } else {
+            next_ns
+        };
         self.timer
             .wake_at(at_ns, &self.orders.clock)
             .map_err(machine("set a timer"))?;
@@ -612,7 +627,8 @@ fn roles<W: Wire>(orders: &Orders, share: &Share, wire: &W) -> Vec<Role> {
     let scenario = &*orders.scenario;
     let is_publisher = |duty: &&Duty| matches!(duty, Duty::Publish(_));
     let publishers = share.duties.iter().filter(is_publisher).count();
-    let frames = (publishers > 0).then(|| Arc::new(Frames::new(scenario, orders.names.clone(), wire)));
+    let frames =
+        (publishers > 0).then(|| Arc::new(Frames::new(scenario, orders.names.clone(), wire)));
     let role = |(duty, spec): (&Duty, &connect::Spec)| match (*duty, &frames) {
         (Duty::Publish(id), Some(frames)) => {
             let inbox = plan::inbox(&orders.tag, id);
@@ -623,7 +639,12 @@ fn roles<W: Wire>(orders: &Orders, share: &Share, wire: &W) -> Vec<Role> {
         (Duty::Subscribe(index), _) => match scenario.exchange {
             Exchange::Publish => {
                 let subscriptions = spec.patterns.len() as u64;
-                Role::Subscriber(Subscriber::new::<W>(scenario, index, &orders.names, subscriptions))
+                Role::Subscriber(Subscriber::new::<W>(
+                    scenario,
+                    index,
+                    &orders.names,
+                    subscriptions,
+                ))
             }
             Exchange::Request { .. } => Role::Responder,
         },

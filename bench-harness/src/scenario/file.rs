@@ -241,6 +241,7 @@ mod tests {
             "one-to-one-128",
             "one-to-one-1k",
             "one-to-one-16k",
+            "mixed-sizes",
             "fan-out-8",
             "four-to-four",
             "ping-pong-1",

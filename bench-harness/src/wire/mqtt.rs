@@ -43,7 +43,10 @@ impl Wire for Mqtt {
         } = &self.credentials;
         let secret = password.as_ref().or(token.as_ref());
         // The standard forbids a password without a user.
-        let user = user.as_deref().or(secret.is_some().then_some(""));
+        let user = match (user, secret) {
+            (None, Some(_)) => Some(""),
+            (user, _) => user.as_deref(),
+        };
         let mut flags = CLEAN_SESSION;
         let mut texts = vec![CLIENT_ID];
         if let Some(user) = user {
@@ -60,7 +63,8 @@ impl Wire for Mqtt {
         body.extend_from_slice(&KEEP_ALIVE_S.to_be_bytes());
         for text in texts {
             // What is cut is the server's to refuse.
-            write_text(&mut body, &text.as_bytes()[..text.floor_char_boundary(TEXT_LENGTH_MAX)]);
+            let length = text.len().min(TEXT_LENGTH_MAX);
+            write_text(&mut body, &text.as_bytes()[..length]);
         }
         write_packet(out, CONNECT, &[&body]);
     }
@@ -70,8 +74,7 @@ impl Wire for Mqtt {
         loop {
             let rest = &received[consumed..];
             let state = match packet(rest) {
-                // Nothing else is that short and begins like that.
-                Err(Stop::Incomplete) if self.is_accepted || b"\x20\x02".starts_with(beginning(rest)) => {
+                Err(Stop::Incomplete) if self.may_be_acceptance(rest) => {
                     return (consumed, Shake::More);
                 }
                 Err(_) => Shake::Foreign,
@@ -130,6 +133,12 @@ impl Wire for Mqtt {
 }
 
 impl Mqtt {
+    /// The first packet has a known beginning; what does not begin like that is not waited for.
+    fn may_be_acceptance(&self, received: &[u8]) -> bool {
+        let beginning = &received[..received.len().min(2)];
+        self.is_accepted || [CONNACK, 2].starts_with(beginning)
+    }
+
     fn shake_packet(&mut self, packet: &Packet<'_>, out: &mut Vec<u8>) -> Shake {
         match (packet.first, self.is_accepted) {
             (CONNACK, false) => self.shake_acceptance(packet.body, out),
@@ -176,7 +185,11 @@ impl Mqtt {
     fn write_subscribe(&mut self, out: &mut Vec<u8>, filter: &[u8]) {
         let id = self.next_packet_id();
         let length = text_length(filter).to_be_bytes();
-        write_packet(out, SUBSCRIBE, &[&id, &length, filter, &[QUALITY_OF_SERVICE]]);
+        write_packet(
+            out,
+            SUBSCRIBE,
+            &[&id, &length, filter, &[QUALITY_OF_SERVICE]],
+        );
     }
 
     fn write_unsubscribe(&mut self, out: &mut Vec<u8>, filter: &[u8]) {
@@ -279,7 +292,10 @@ fn body_length(bytes: &[u8]) -> Result<(usize, usize), Stop> {
 }
 
 fn write_length(out: &mut Vec<u8>, mut length: usize) {
-    assert!(length <= LENGTH_MAX, "larger payloads are refused before they are published");
+    assert!(
+        length <= LENGTH_MAX,
+        "larger payloads are refused before they are published"
+    );
     loop {
         #[expect(clippy::cast_possible_truncation, reason = "seven bits")]
         let low = (length & 0x7f) as u8;
@@ -330,10 +346,6 @@ fn filter(pattern: &str) -> Vec<u8> {
 fn version(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(&text[..text.len().min(100)]);
     text.trim().replacen(" version ", " ", 1)
-}
-
-fn beginning(received: &[u8]) -> &[u8] {
-    &received[..received.len().min(2)]
 }
 
 const CONNECT: u8 = 0x10;

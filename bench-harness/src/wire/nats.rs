@@ -60,10 +60,13 @@ impl Wire for Nats {
         loop {
             let rest = &received[consumed..];
             let state = match line_of(rest) {
-                Some(line) => {
-                    consumed += line.len() + 2;
-                    self.shake_line(line, out)
-                }
+                Some(line) => match self.shake_line(line, out) {
+                    Shake::Foreign => Shake::Foreign,
+                    state => {
+                        consumed += line.len() + 2;
+                        state
+                    }
+                },
                 None if could_begin(rest) => return (consumed, Shake::More),
                 None => Shake::Foreign,
             };

@@ -13,9 +13,7 @@
 
 use std::ops::Range;
 
-use super::{
-    Credentials, Event, Greeting, Message, Parsed, Protocol, Shake, Stop, Wire, decimal,
-};
+use super::{Credentials, Event, Greeting, Message, Parsed, Protocol, Shake, Stop, Wire, decimal};
 
 /// A Redis client connection.
 #[derive(Debug)]
@@ -194,7 +192,9 @@ impl Resp {
         let received = reader.received;
         let subject = reader.bulk(WORD_LENGTH_MAX)?.ok_or(Stop::Broken)?;
         let subject_end = reader.place - 2;
-        let payload_length = reader.bulk_length(PAYLOAD_LENGTH_MAX)?.ok_or(Stop::Broken)?;
+        let payload_length = reader
+            .bulk_length(PAYLOAD_LENGTH_MAX)?
+            .ok_or(Stop::Broken)?;
         self.last.text.clear();
         self.last.text.extend_from_slice(&received[..reader.place]);
         self.last.subject = subject_end - subject.len()..subject_end;

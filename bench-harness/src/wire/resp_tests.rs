@@ -45,10 +45,22 @@ fn sends_the_credentials_it_was_given_and_no_others() {
     let info = "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n";
     for (given, auth) in [
         (credentials("", "", ""), ""),
-        (credentials("", "word", ""), "*2\r\n$4\r\nAUTH\r\n$4\r\nword\r\n"),
-        (credentials("", "", "tick"), "*2\r\n$4\r\nAUTH\r\n$4\r\ntick\r\n"),
-        (credentials("me", "word", ""), "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$4\r\nword\r\n"),
-        (credentials("me", "", ""), "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$0\r\n\r\n"),
+        (
+            credentials("", "word", ""),
+            "*2\r\n$4\r\nAUTH\r\n$4\r\nword\r\n",
+        ),
+        (
+            credentials("", "", "tick"),
+            "*2\r\n$4\r\nAUTH\r\n$4\r\ntick\r\n",
+        ),
+        (
+            credentials("me", "word", ""),
+            "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$4\r\nword\r\n",
+        ),
+        (
+            credentials("me", "", ""),
+            "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$0\r\n\r\n",
+        ),
     ] {
         let mut out = Vec::new();
         Resp::new(&given, "n").open(&mut out);
@@ -107,16 +119,28 @@ fn tells_another_kind_of_server_from_its_first_bytes() {
 #[test]
 fn parses_each_kind_of_answer() {
     let answers: [(&[u8], Event<'_>); 13] = [
-        (b"*3\r\n$7\r\nmessage\r\n$3\r\na.b\r\n$3\r\nxyz\r\n", delivery(b"a.b", b"xyz")),
-        (b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$0\r\n\r\n", delivery(b"a", b"")),
+        (
+            b"*3\r\n$7\r\nmessage\r\n$3\r\na.b\r\n$3\r\nxyz\r\n",
+            delivery(b"a.b", b"xyz"),
+        ),
+        (
+            b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$0\r\n\r\n",
+            delivery(b"a", b""),
+        ),
         (
             b"*4\r\n$8\r\npmessage\r\n$3\r\na.*\r\n$3\r\na.b\r\n$2\r\n\r\n\r\n",
             delivery(b"a.b", b"\r\n"),
         ),
         (b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", Event::Other),
-        (b"*3\r\n$10\r\npsubscribe\r\n$3\r\na.*\r\n:2\r\n", Event::Other),
+        (
+            b"*3\r\n$10\r\npsubscribe\r\n$3\r\na.*\r\n:2\r\n",
+            Event::Other,
+        ),
         (b"*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n", Event::Other),
-        (b"*3\r\n$12\r\npunsubscribe\r\n$3\r\na.*\r\n:0\r\n", Event::Other),
+        (
+            b"*3\r\n$12\r\npunsubscribe\r\n$3\r\na.*\r\n:0\r\n",
+            Event::Other,
+        ),
         (b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", Event::Flushed),
         (b"+PONG\r\n", Event::Flushed),
         (b"+OK\r\n", Event::Other),
@@ -169,7 +193,10 @@ fn notices_what_cannot_be_an_answer() {
 fn says_where_a_payload_stands() {
     let mut out = b"before".to_vec();
     let place = resp().publish(&mut out, b"a.b", None, b"payload");
-    assert_eq!(out, b"before*3\r\n$7\r\nPUBLISH\r\n$3\r\na.b\r\n$7\r\npayload\r\n");
+    assert_eq!(
+        out,
+        b"before*3\r\n$7\r\nPUBLISH\r\n$3\r\na.b\r\n$7\r\npayload\r\n"
+    );
     assert_eq!(&out[place..place + 7], b"payload");
 }
 
@@ -189,7 +216,10 @@ fn patterns_become_globs_and_names_stay_channels() {
         assert!(subscribed.ends_with(sent), "{subscribed:?} for {pattern}");
         let sent = sent.replacen("SUB", "UNSUB", 1);
         let unsubscribed = String::from_utf8(unsubscribed).unwrap();
-        assert!(unsubscribed.ends_with(&sent), "{unsubscribed:?} for {pattern}");
+        assert!(
+            unsubscribed.ends_with(&sent),
+            "{unsubscribed:?} for {pattern}"
+        );
     }
 }
 

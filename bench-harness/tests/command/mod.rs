@@ -1,7 +1,7 @@
 //! Runs the program as a person would, and the servers that it needs.
 
-// Every test file uses a part of this.
-#![allow(dead_code)]
+// Every test file uses a part of this, and a test may unwrap.
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::env;
 use std::path::PathBuf;

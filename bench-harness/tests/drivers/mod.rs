@@ -1,7 +1,7 @@
 //! Loads on real servers, looked at from the outside.
 
-// Every test file uses a part of this.
-#![allow(dead_code)]
+// Every test file uses a part of this, and a test may unwrap.
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -38,7 +38,10 @@ pub(crate) fn signed(target: Target, user: Option<&str>, password: Option<&str>)
         password: password.map(ToOwned::to_owned),
         token: None,
     };
-    Target { credentials, ..target }
+    Target {
+        credentials,
+        ..target
+    }
 }
 
 struct Blind;
@@ -50,8 +53,23 @@ impl Observer for Blind {
 }
 
 pub(crate) fn run(scenario: &Scenario, target: &Target) -> Result<Measurement, LoadError> {
+    run_watched(scenario, target, &mut Blind)
+}
+
+pub(crate) fn run_watched(
+    scenario: &Scenario,
+    target: &Target,
+    observer: &mut dyn Observer,
+) -> Result<Measurement, LoadError> {
     assert_eq!(scenario.check(), Ok(()));
-    load::run(scenario, target, &Settings::default(), &mut Blind, &AtomicBool::new(false))
+    let settings = Settings::default();
+    load::run(
+        scenario,
+        target,
+        &settings,
+        observer,
+        &AtomicBool::new(false),
+    )
 }
 
 /// The sentence that a run ends with.
@@ -65,7 +83,7 @@ pub(crate) fn complaint(scenario: &Scenario, target: &Target) -> String {
 /// So slow that no server drops anything, so short that nobody waits for it.
 pub(crate) fn gentle(messages: u64) -> Scenario {
     Scenario {
-        rate: Rate::PerSecond(20_000.0),
+        rate: Rate::PerSecond(5_000.0),
         length: Length::Messages(messages),
         warm_up_s: 0.05,
         ..Scenario::default()

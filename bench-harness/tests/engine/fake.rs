@@ -83,14 +83,20 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
             }
             ["SUB", pattern, id] => state.lock().unwrap().subscribe(stream, pattern, None, id)?,
             ["SUB", pattern, group, id] => {
-                state.lock().unwrap().subscribe(stream, pattern, Some(group), id)?;
+                state
+                    .lock()
+                    .unwrap()
+                    .subscribe(stream, pattern, Some(group), id)?;
             }
             ["PUB", subject, ref rest @ .., length] => {
                 let mut payload = vec![0; length.parse::<usize>().unwrap() + 2];
                 reader.read_exact(&mut payload)?;
                 payload.truncate(payload.len() - 2);
                 let reply = rest.first().copied();
-                state.lock().unwrap().publish(stream, subject, reply, payload)?;
+                state
+                    .lock()
+                    .unwrap()
+                    .publish(stream, subject, reply, payload)?;
             }
             _ => {}
         }
@@ -130,20 +136,22 @@ impl State {
         match (self.mistake, reply) {
             (Mistake::Complain(at), _) if at == number => {
                 from.write_all(b"-ERR 'Something is rotten'\r\n")?;
-                return from.shutdown(std::net::Shutdown::Both);
+                from.shutdown(std::net::Shutdown::Both)
             }
-            (Mistake::Close(at), _) if at == number => {
-                return from.shutdown(std::net::Shutdown::Both);
-            }
+            (Mistake::Close(at), _) if at == number => from.shutdown(std::net::Shutdown::Both),
             (Mistake::Nobody(at), Some(reply)) if at == number => {
                 let header = "NATS/1.0 503\r\n\r\n";
                 let length = header.len();
-                let inbox = self.subscriptions.iter_mut().find(|s| matches(&s.pattern, reply)).unwrap();
-                return write!(
+                let inbox = self
+                    .subscriptions
+                    .iter_mut()
+                    .find(|s| matches(&s.pattern, reply))
+                    .unwrap();
+                write!(
                     inbox.stream,
                     "HMSG {reply} {} {length} {length}\r\n{header}\r\n",
                     inbox.id
-                );
+                )
             }
             _ => self.deliver(number, subject, reply, payload),
         }
@@ -163,7 +171,10 @@ impl State {
         // Another member of each group comes first each time.
         let turn = usize::try_from(number % 97).unwrap() % receivers.len().max(1);
         let receivers = receivers[turn..].iter().chain(&receivers[..turn]);
-        let first = self.subscriptions.iter().position(|s| matches(&s.pattern, subject));
+        let first = self
+            .subscriptions
+            .iter()
+            .position(|s| matches(&s.pattern, subject));
         for &place in receivers {
             let subscription = &self.subscriptions[place];
             if let Some(group) = &subscription.group {
@@ -175,7 +186,11 @@ impl State {
             // In a group whoever has the turn is the first.
             let is_first = Some(place) == first || subscription.group.is_some();
             let frame = frame(&subscription.id, subject, reply, &payload);
-            let frame = if is_first { self.spoil(number, place, frame) } else { frame };
+            let frame = if is_first {
+                self.spoil(number, place, frame)
+            } else {
+                frame
+            };
             self.subscriptions[place].stream.write_all(&frame)?;
         }
         Ok(())

@@ -10,7 +10,8 @@ use std::sync::atomic::AtomicBool;
 
 use bench_harness::Scenario;
 use bench_harness::load::{
-    self, Credentials, LoadError, Measurement, Observer, Phase, Progress, Protocol, Settings, Target,
+    self, Credentials, LoadError, Measurement, Observer, Phase, Progress, Protocol, Settings,
+    Target,
 };
 use bench_harness::scenario::{Length, Rate};
 
@@ -59,7 +60,13 @@ pub(crate) fn run_on(
         ..Settings::default()
     };
     let mut notes = Notes::default();
-    load::run(scenario, target, &settings, &mut notes, &AtomicBool::new(false))
+    load::run(
+        scenario,
+        target,
+        &settings,
+        &mut notes,
+        &AtomicBool::new(false),
+    )
 }
 
 /// Some messages one after another, all of them measured.

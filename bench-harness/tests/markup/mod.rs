@@ -7,7 +7,7 @@ const VOID: [&str; 3] = ["meta", "br", "hr"];
 const ENTITIES: [&str; 6] = ["amp;", "lt;", "gt;", "quot;", "apos;", "#39;"];
 
 /// Panics where the page is not well formed.
-pub fn check(page: &str) {
+pub(crate) fn check(page: &str) {
     let mut rest = page
         .strip_prefix("<!DOCTYPE html>")
         .expect("no document type");
