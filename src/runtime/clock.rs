@@ -4,6 +4,9 @@
 use crate::base::clock::Now;
 use std::time::{Duration, Instant};
 
+/// A spinning thread that has not had its core for this long was not alone on it.
+const TAKEN_BY_OTHERS: Duration = Duration::from_micros(20);
+
 /// A monotonic clock; copies share their origin.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -21,10 +24,12 @@ impl Clock {
         Now::from_duration(self.origin.elapsed())
     }
 
-    /// Spins until `is_done`, at most for `budget`. Says whether it was done in time.
+    /// Spins until `is_done`, at most for `budget`, and only while nobody else wants the core: it offers the core to others
+    /// again and again, and when somebody has taken it, the spin is over. Says whether it was done in time.
     #[inline]
     pub(super) fn spin(self, budget: Duration, mut is_done: impl FnMut() -> bool) -> bool {
         let start = Instant::now();
+        let mut looked_at = start;
         loop {
             for _ in 0..16 {
                 if is_done() {
@@ -32,9 +37,12 @@ impl Clock {
                 }
                 std::hint::spin_loop();
             }
-            if start.elapsed() >= budget {
-                return false;
+            rustix::thread::sched_yield();
+            let now = Instant::now();
+            if now - start >= budget || now - looked_at >= TAKEN_BY_OTHERS {
+                return is_done();
             }
+            looked_at = now;
         }
     }
 }
