@@ -1,5 +1,5 @@
-//! Servers that do next to nothing, to measure the generator itself: one counts what is published, one hands it on to the
-//! last subscriber. They speak as little NATS as the load needs, a thread to a connection, and trust what they get.
+//! Servers that do next to nothing, to measure the generator itself: one counts what is published, one hands it on to
+//! every subscriber. They speak as little NATS as the load needs, a thread to a connection, and trust what they get.
 //!
 //! The bare ping-pong beside them is the ruler for the generator's times: the same bytes through the same server, with
 //! nothing but sockets, an epoll and a clock.
@@ -7,20 +7,21 @@
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::latency::Histograms;
+use crate::load::{Clock, Timer};
 
 /// What a server does with a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     Count,
-    /// Deliver it to the connection that subscribed last.
+    /// Deliver it to every connection that has subscribed, whatever to.
     Echo,
 }
 
@@ -35,7 +36,15 @@ pub struct Sink {
 struct Shared {
     manner: Manner,
     messages: AtomicU64,
-    subscriber: Mutex<Option<TcpStream>>,
+    subscribers: Mutex<Vec<TcpStream>>,
+}
+
+impl Shared {
+    fn subscribers(&self) -> MutexGuard<'_, Vec<TcpStream>> {
+        self.subscribers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Sink {
@@ -46,7 +55,7 @@ impl Sink {
         let shared = Arc::new(Shared {
             manner,
             messages: AtomicU64::new(0),
-            subscriber: Mutex::new(None),
+            subscribers: Mutex::default(),
         });
         let of_threads = Arc::clone(&shared);
         thread::spawn(move || {
@@ -84,48 +93,67 @@ pub fn run(port: u16) -> io::Result<()> {
     }
 }
 
-/// Sends one message at a time to an echoing sink and waits for it, with an epoll as the generator does. Pauses in between,
-/// as a slow load would, so that the processor is as cold.
+/// Sends one message at a time to an echoing sink and waits for it: sockets, an epoll and a timer as the generator has them, and
+/// nothing else.
 pub fn ping_pong(
     address: SocketAddr,
     count: u32,
-    pause: Duration,
+    interval: Duration,
     payload: usize,
 ) -> io::Result<Histogram<u64>> {
-    let mut ears = TcpStream::connect(address)?;
     let mut mouth = TcpStream::connect(address)?;
     mouth.set_nodelay(true)?;
-    ears.write_all(b"SUB ping 1\r\nPING\r\n")?;
-    let mut buffer = vec![0; 64 << 10];
-    let mut greeting = Vec::new();
-    while !greeting.ends_with(b"PONG\r\n") {
-        let read = ears.read(&mut buffer)?;
-        greeting.extend_from_slice(&buffer[..read]);
-    }
+    let mut poll = Poll::new()?;
+    let mut ears = ears(address)?;
+    poll.registry()
+        .register(&mut ears, Token(0), Interest::READABLE)?;
+    let mut timer = Timer::new(poll.registry(), Token(1))?;
     let mut message = format!("PUB ping {payload}\r\n").into_bytes();
     message.resize(message.len() + payload, b'x');
     message.extend_from_slice(b"\r\n");
     let answer = message.len() + b" 1".len();
-    ears.set_nonblocking(true)?;
-    let mut poll = Poll::new()?;
-    let mut ears = mio::net::TcpStream::from_std(ears);
-    poll.registry()
-        .register(&mut ears, Token(0), Interest::READABLE)?;
+    let mut buffer = vec![0; 64 << 10];
     let mut events = Events::with_capacity(8);
     let mut histogram = Histograms::default().service;
-    for _ in 0..count {
-        thread::sleep(pause);
-        let began = Instant::now();
+    let clock = Clock::start();
+    let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+    for ordinal in 1..=u64::from(count) {
+        timer.wake_at(ordinal * interval_ns, &clock)?;
+        wait_for(&mut poll, &mut events, Token(1))?;
+        timer.gone_off();
+        let began_ns = clock.now_ns();
         mouth.write_all(&message)?;
         let mut heard = 0;
         while heard < answer {
-            poll.poll(&mut events, None)?;
+            wait_for(&mut poll, &mut events, Token(0))?;
             heard += ears.read(&mut buffer)?;
         }
-        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        histogram.saturating_record(took);
+        histogram.saturating_record(clock.now_ns() - began_ns);
     }
     Ok(histogram)
+}
+
+/// A connection that has subscribed.
+fn ears(address: SocketAddr) -> io::Result<mio::net::TcpStream> {
+    let mut ears = TcpStream::connect(address)?;
+    ears.write_all(b"SUB ping 1\r\nPING\r\n")?;
+    let mut said = Vec::new();
+    while !said.ends_with(b"PONG\r\n") {
+        let mut byte = [0];
+        ears.read_exact(&mut byte)?;
+        said.extend_from_slice(&byte);
+    }
+    ears.set_nonblocking(true)?;
+    Ok(mio::net::TcpStream::from_std(ears))
+}
+
+fn wait_for(poll: &mut Poll, events: &mut Events, token: Token) -> io::Result<()> {
+    loop {
+        poll.poll(events, None)?;
+        if events.iter().any(|event| event.token() == token) {
+            return Ok(());
+        }
+    }
 }
 
 fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
@@ -156,13 +184,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
                     }
                 }
                 Frame::Ping => answers.extend_from_slice(b"PONG\r\n"),
-                Frame::Subscribe => {
-                    let mut subscriber = shared
-                        .subscriber
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    *subscriber = Some(stream.try_clone()?);
-                }
+                Frame::Subscribe => shared.subscribers().push(stream.try_clone()?),
                 Frame::Other => {}
             }
             taken += length;
@@ -172,13 +194,9 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
         buffer.copy_within(taken..end, 0);
         kept = end - taken;
         if !deliveries.is_empty() {
-            let subscriber = shared
-                .subscriber
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if let Some(mut subscriber) = subscriber.as_ref() {
-                subscriber.write_all(&deliveries)?;
-            }
+            // Who has left is forgotten.
+            let mut subscribers = shared.subscribers();
+            subscribers.retain_mut(|subscriber| subscriber.write_all(&deliveries).is_ok());
             deliveries.clear();
         }
         stream.write_all(&answers)?;

@@ -84,14 +84,16 @@ impl<W: Wire> Connection<W> {
             if frame.is_empty() {
                 break;
             }
-            let (length, event) = match wire.parse(frame) {
-                Parsed::Event(length, event) => (length, event),
+            // By reference: moved, a message would be stored in words and loaded in pairs of them, which stalls.
+            let parsed = wire.parse(frame);
+            let (length, event) = match &parsed {
+                Parsed::Event(length, event) => (*length, event),
                 Parsed::Incomplete => break,
                 Parsed::Broken => return Err(foreign::<W>(peer, frame)),
             };
             taken += length;
             match event {
-                Event::Message(message) => listener.message(&message, now_ns, tally, wire, out),
+                Event::Message(message) => listener.message(message, now_ns, tally, wire, out),
                 Event::Flushed => flushed += 1,
                 Event::Answer(bytes) => out.extend_from_slice(bytes),
                 Event::Error(said) => {

@@ -36,6 +36,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 
 pub use error::LoadError;
+pub(crate) use pacing::{Clock, Timer};
 
 pub use crate::latency::Histograms;
 use crate::record::{GeneratorCost, Traffic, Verdict};

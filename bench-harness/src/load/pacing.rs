@@ -18,19 +18,19 @@ use rustix::time::{
 
 /// Nanoseconds since the run began.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     began: Instant,
 }
 
 impl Clock {
-    pub(super) fn start() -> Clock {
+    pub(crate) fn start() -> Clock {
         Clock {
             began: Instant::now(),
         }
     }
 
     #[inline]
-    pub(super) fn now_ns(&self) -> u64 {
+    pub(crate) fn now_ns(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }
@@ -108,13 +108,13 @@ impl Pacer {
 
 /// Wakes an epoll loop at a time.
 #[derive(Debug)]
-pub(super) struct Timer {
+pub(crate) struct Timer {
     timer: OwnedFd,
     armed_ns: Option<u64>,
 }
 
 impl Timer {
-    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Timer> {
+    pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Timer> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
@@ -125,7 +125,7 @@ impl Timer {
     }
 
     /// Wakes the loop at this time; a time that has been asked for already costs nothing.
-    pub(super) fn wake_at(&mut self, at_ns: u64, clock: &Clock) -> io::Result<()> {
+    pub(crate) fn wake_at(&mut self, at_ns: u64, clock: &Clock) -> io::Result<()> {
         if self.armed_ns.replace(at_ns) == Some(at_ns) {
             return Ok(());
         }
@@ -149,7 +149,7 @@ impl Timer {
     }
 
     /// It has gone off.
-    pub(super) fn gone_off(&mut self) {
+    pub(crate) fn gone_off(&mut self) {
         self.armed_ns = None;
     }
 }

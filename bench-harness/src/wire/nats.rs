@@ -120,7 +120,8 @@ impl Wire for Nats {
         out.extend_from_slice(b"PING\r\n");
     }
 
-    #[inline]
+    // Inlined, what the caller does not look at is not even worked out.
+    #[inline(always)]
     fn parse<'a>(&mut self, received: &'a [u8]) -> Parsed<'a> {
         if !self.last.text.is_empty() && received.starts_with(&self.last.text) {
             return message(received, self.last.text.len(), &self.last.fields);
@@ -234,7 +235,7 @@ impl Nats {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn message<'a>(received: &'a [u8], taken: usize, fields: &Fields) -> Parsed<'a> {
     let end = taken + fields.length;
     let Some(body) = received.get(taken..end + 2) else {
