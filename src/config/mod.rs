@@ -11,6 +11,7 @@ pub mod duration;
 pub mod go_text;
 mod help;
 pub mod identity;
+pub mod language;
 pub mod secret;
 pub mod size;
 pub mod table;
