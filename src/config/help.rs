@@ -13,7 +13,10 @@ pub(super) fn help_text(identity: &Identity) -> String {
     let mut text = format!("\nUsage: {program} [options]\n       {program} doctor\n");
     for (group, title) in HEADINGS {
         let _ = write!(text, "\n{title}:\n");
-        for row in TABLE.iter().filter(|row| row.group == *group) {
+        for row in TABLE
+            .iter()
+            .filter(|row| row.group == *group && !row.names.is_empty())
+        {
             push_row(&mut text, row);
         }
     }
