@@ -165,6 +165,13 @@ fn help_goes_to_standard_output() {
         );
         assert!(stdout(&output).contains("Usage: trunkline [options]"));
         assert!(stdout(&output).contains("--max_pending <size>"));
+        assert!(
+            stdout(&output).contains("    -c, --config <file>              Configuration file")
+        );
+        assert!(
+            stdout(&output)
+                .contains("    -t                               Test configuration and exit")
+        );
     }
 }
 

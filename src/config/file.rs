@@ -77,7 +77,7 @@ impl FileRequest {
             });
         }
         match finished {
-            Ok(mut options) if faults.is_empty() && !(self.check_only && !warnings.is_empty()) => {
+            Ok(mut options) if faults.is_empty() && (warnings.is_empty() || !self.check_only) => {
                 options.config_file = Some(ConfigFile {
                     path: self.path.clone(),
                     digest: digest(&document.root),
@@ -130,8 +130,9 @@ impl Reader<'_> {
     fn value(&mut self, row: &'static Row, key: &str, entry: &Entry) -> Result<(), String> {
         let draft = &mut self.draft;
         let taken = match (&row.kind, &entry.value) {
-            (Kind::Text(set), Value::Text(text)) => set(draft, text)
-                .map_err(|reason| ValueError::Invalid(format!("{}: {reason}", shown(text)))),
+            (Kind::Text(set), Value::Text(text)) => {
+                set(draft, text).map_err(|reason| ValueError::Invalid(reason.to_owned()))
+            }
             (Kind::Text(_), other) => return Err(wrong_type(key, "a text", other)),
             (Kind::Switch(set), Value::Boolean(on)) => {
                 set(draft, *on);
@@ -182,8 +183,11 @@ impl Reader<'_> {
         };
         taken.map_err(|error| match error {
             ValueError::Unsupported => format!("{key} is not supported yet"),
-            ValueError::Invalid(reason) => format!("invalid value for {key}: {reason}"),
-            ValueError::NotABoolean => format!("invalid value for {key}: true or false is needed"),
+            ValueError::Invalid(reason) => {
+                let value = shown_value(&entry.value);
+                format!("invalid value {value} for {key}: {reason}")
+            }
+            ValueError::NotABoolean => wrong_type(key, "true or false", &entry.value),
         })
     }
 
@@ -215,12 +219,12 @@ impl Reader<'_> {
                 }
                 u64::try_from(*number)
                     .map(Duration::from_secs)
-                    .map_err(|_| format!("invalid value for {key}: {number} is below zero"))?
+                    .map_err(|_| format!("invalid value {number} for {key}: it is below zero"))?
             }
-            (Value::Float(number), Seconds::Plain { .. }) => {
-                Duration::try_from_secs_f64(*number)
-                    .map_err(|_| format!("invalid value for {key}: {number} seconds are no time"))?
-            }
+            (Value::Float(number), Seconds::Plain { .. }) => Duration::try_from_secs_f64(*number)
+                .map_err(|_| {
+                format!("invalid value {number} for {key}: so many seconds are no time")
+            })?,
             _ => return Ok(None),
         };
         match row.seconds {
@@ -298,11 +302,6 @@ fn wrong_type(key: &str, expected: &str, value: &Value) -> String {
 
 fn unknown_field(key: &str, path: &str, section: &str) -> String {
     let mut text = format!("unknown field {}", shown(key));
-    // Bare keys end at a space, a colon or an equals sign and nowhere else.
-    if key.contains('{') {
-        text.push_str("; is a space missing before '{'?");
-        return text;
-    }
     // The nearest known name of the same section, of such as make sense to hint at.
     let in_section = |known: &&'static str| match known.rsplit_once('.') {
         Some((of, _)) => of == section,
@@ -326,6 +325,16 @@ fn unknown_field(key: &str, path: &str, section: &str) -> String {
         text.push_str(&format!("; did you mean {}?", go_quote(known)));
     }
     text
+}
+
+/// A value of one of the kinds that options have.
+fn shown_value(value: &Value) -> String {
+    match value {
+        Value::Text(text) => shown(text),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        other => other.kind().to_owned(),
+    }
 }
 
 /// A text from the file in quotes, shortened.

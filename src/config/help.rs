@@ -66,7 +66,7 @@ fn push_row(text: &mut String, row: &Row) {
     text.push('\n');
 }
 
-const HEADINGS: &[(Group, &str)] = &[
+pub(super) const HEADINGS: &[(Group, &str)] = &[
     (Group::Server, "Server Options"),
     (Group::Logging, "Logging Options"),
     (Group::Authorization, "Authorization Options"),

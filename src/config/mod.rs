@@ -13,6 +13,7 @@ pub mod go_text;
 mod help;
 pub mod identity;
 pub mod language;
+pub mod reference;
 pub mod secret;
 pub mod size;
 pub mod table;

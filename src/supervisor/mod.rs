@@ -169,7 +169,7 @@ impl<'a> Broker<'a> {
                         _ => self.log(
                             Level::Error,
                             "Failed to reload server configuration: \
-                            there is no configuration file",
+                            this is not supported yet",
                         ),
                     }
                 }

@@ -55,7 +55,7 @@ impl Fault {
             .chars()
             .skip(column - before)
             .take(before + SHOWN_AFTER_MAX)
-            .map(|c| if c.is_control() && c != '\t' { '?' } else { c })
+            .map(printable)
             .collect();
         let shown = without_secret(shown);
         let indent = shown
@@ -72,7 +72,13 @@ impl Fault {
                 excerpt: shown,
                 indent,
             }),
-            reason: reason.into(),
+            // It may quote names from the file, of any length.
+            reason: reason
+                .into()
+                .chars()
+                .take(REASON_MAX)
+                .map(printable)
+                .collect(),
         }
     }
 }
@@ -97,6 +103,14 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+fn printable(letter: char) -> char {
+    if letter.is_control() && letter != '\t' {
+        '?'
+    } else {
+        letter
+    }
+}
+
 /// `line` up to the value of the first key that sounds like a secret.
 fn without_secret(line: String) -> String {
     let lower = line.to_ascii_lowercase();
@@ -112,5 +126,6 @@ fn without_secret(line: String) -> String {
 }
 
 const SECRETS: &[&str] = &["pass", "token", "seed", "secret", "$2"];
+const REASON_MAX: usize = 400;
 const SHOWN_BEFORE_MAX: usize = 80;
 const SHOWN_AFTER_MAX: usize = 40;

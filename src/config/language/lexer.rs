@@ -127,6 +127,10 @@ impl<'a> Lexer<'a> {
         }
         let from = self.at;
         while !matches!(self.peek(), None | Some(b'=' | b':')) && self.space_length().is_none() {
+            // nats-server takes the brace into the key, and then knows no such field.
+            if self.peek() == Some(b'{') && self.at > from {
+                return Err(self.mistake("a space is missing between the key and '{'"));
+            }
             self.bump();
         }
         let key = self.text(start, &self.bytes[from..self.at])?;

@@ -387,6 +387,12 @@ fn a_fault_shows_its_line_and_no_secret() {
     }
     let long = shown(&format!("a: {} b", "x".repeat(100_000)));
     assert!(long.len() < 600, "{}", long.len());
+    let name = shown(&format!("a: $\u{1b}{}", "x".repeat(100_000)));
+    assert!(
+        name.len() < 900 && !name.contains('\u{1b}'),
+        "{}",
+        name.len()
+    );
 }
 
 #[test]
