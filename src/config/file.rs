@@ -205,7 +205,7 @@ impl Reader<'_> {
                 parse_duration(text).filter(|_| has_unit).ok_or_else(|| {
                     let text = shown(text);
                     format!(
-                        "invalid value for {key}: {text} is no duration such as 2m, 1h30m or 500ms"
+                        "invalid value {text} for {key}: expected a duration such as 2m, 1h30m or 500ms"
                     )
                 })?
             }
@@ -302,7 +302,7 @@ fn wrong_type(key: &str, expected: &str, value: &Value) -> String {
 
 fn unknown_field(key: &str, path: &str, section: &str) -> String {
     let mut text = format!("unknown field {}", shown(key));
-    // The nearest known name of the same section, of such as make sense to hint at.
+    // The nearest known name of the same section, supported or not: it is refused by its right name then.
     let in_section = |known: &&'static str| match known.rsplit_once('.') {
         Some((of, _)) => of == section,
         None => section.is_empty(),
@@ -349,3 +349,6 @@ fn shown(text: &str) -> String {
 
 const FAULTS_MAX: usize = 20;
 const SHOWN_MAX: usize = 60;
+
+#[cfg(test)]
+mod tests;

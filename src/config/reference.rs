@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::help::{HEADINGS, dashed};
-use super::table::{Group, Kind, Reload, Row, Seconds, TABLE};
+use super::table::{Group, Kind, Reload, Row, Seconds, TABLE, shown_range};
 
 /// All options: those that work by group, those without effect, those that are refused.
 pub fn reference() -> String {
@@ -85,15 +85,11 @@ fn keys(row: &Row) -> String {
 }
 
 fn value(row: &Row) -> String {
-    let limits = |low: i64, high: i64| match high {
-        i64::MAX => format!("at least {low}"),
-        high => format!("{low} to {high}"),
-    };
     match &row.kind {
         Kind::Text(_) => "text".to_owned(),
         Kind::Switch(_) => "true or false".to_owned(),
-        Kind::Integer(range, ..) => format!("number, {}", limits(*range.start(), *range.end())),
-        Kind::Size(range, ..) => format!("size, {}", limits(*range.start(), *range.end())),
+        Kind::Integer(range, ..) => format!("number, {}", shown_range(range)),
+        Kind::Size(range, ..) => format!("size, {}", shown_range(range)),
         Kind::Span(..) => match row.seconds {
             Seconds::Plain { .. } => "duration, or seconds".to_owned(),
             Seconds::Refused { min } if !min.is_zero() => {

@@ -280,7 +280,10 @@ pub fn parse_switch(text: &str) -> Option<bool> {
 }
 
 pub(super) fn shown_range(range: &RangeInclusive<i64>) -> String {
-    format!("{} to {}", range.start(), range.end())
+    match *range.end() {
+        i64::MAX => format!("at least {}", range.start()),
+        end => format!("{} to {end}", range.start()),
+    }
 }
 
 pub(super) fn shown_span(range: &RangeInclusive<Duration>) -> String {

@@ -14,6 +14,8 @@ mod lexer;
 mod parser;
 mod value;
 
+use std::fmt;
+
 pub use digest::digest;
 pub use fault::{Fault, Place};
 pub use parser::parse;
@@ -31,8 +33,7 @@ pub trait Surroundings {
     fn variable(&self, name: &str) -> Option<String>;
 }
 
-/// A configuration file with all that it includes.
-#[derive(Debug)]
+/// A configuration file with all that it includes. Passwords are among its values: its `Debug` form shows the path alone.
 pub struct Document {
     /// The path as it was asked for.
     pub path: String,
@@ -48,8 +49,15 @@ impl Document {
     }
 }
 
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A file that was read; kept to show its lines in faults.
-#[derive(Debug)]
 struct Source {
     path: String,
     bytes: Vec<u8>,
