@@ -44,7 +44,10 @@ fuzz_target!(|input: (&[u8], &[u8], &str)| {
         }
         Err(fault) => {
             let shown = fault.to_string();
-            assert!(!shown.contains('\u{1b}'), "control characters are not shown");
+            assert!(
+                !shown.contains('\u{1b}'),
+                "control characters are not shown"
+            );
         }
     }
 });
