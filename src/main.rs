@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use trunkline::config::{Action, CommandLineError, Identity, parse_command_line};
+use trunkline::config::{Action, CommandLineError, FileRequest, Identity, parse_command_line};
 use trunkline::runtime::probe;
+use trunkline::supervisor::config_file::ProcessSurroundings;
 use trunkline::supervisor::{self, signal_command};
 
 // Outboxes and payloads are allocated on one core and often freed on another, many times a second; mimalloc's free
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     };
     match action {
         Action::Run(options) => ExitCode::from(supervisor::run(&options, &identity)),
+        Action::Configure(request) => configure(&identity, &request),
         Action::Help(text) => {
             print!("{text}");
             ExitCode::SUCCESS
@@ -41,6 +43,32 @@ fn main() -> ExitCode {
             }
         },
     }
+}
+
+/// Runs with a configuration file, or says whether it is valid.
+fn configure(identity: &Identity, request: &FileRequest) -> ExitCode {
+    let program = &identity.program;
+    let configured = match request.configure(&ProcessSurroundings) {
+        Ok(configured) => configured,
+        Err(faults) => {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            eprintln!("{program}: {}", faults.join("\n"));
+            return ExitCode::FAILURE;
+        }
+    };
+    if request.check_only {
+        let digest = configured.options.config_file.map(|file| file.digest);
+        let digest = digest.unwrap_or_default();
+        eprintln!(
+            "{program}: configuration file {} is valid ({digest})",
+            request.path
+        );
+        return ExitCode::SUCCESS;
+    }
+    for warning in &configured.warnings {
+        eprintln!("{warning}");
+    }
+    ExitCode::from(supervisor::run(&configured.options, identity))
 }
 
 fn doctor() -> ExitCode {

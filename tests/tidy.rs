@@ -128,6 +128,11 @@ const FENCES: &[Fence] = &[
 /// Files that may climb a fence.
 const FENCE_EXCEPTIONS: &[(&str, &str, &str)] = &[
     (
+        "src/supervisor/config_file.rs",
+        "std::fs",
+        "configuration files, read on the main thread before the shards start",
+    ),
+    (
         "src/supervisor/process_files.rs",
         "std::fs",
         "pid and ports file, written on the main thread at start and stop, where blocking harms nobody",

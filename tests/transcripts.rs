@@ -93,7 +93,7 @@ fn ours(launch: Launch, settings: &[Setting]) -> Launch {
         .iter()
         .fold(launch, |launch, setting| match setting {
             Setting::Flags(flags) | Setting::TrunklineFlags(flags) => launch.flags(flags),
-            // There is no configuration file yet, but each option of it has a flag of the same
+            // Flags, so that the dialogues need no file: each option has one of the same
             // name.
             Setting::Option { name, value } => {
                 launch.flags([format!("--{name}"), value.trim_matches('"').to_owned()])

@@ -18,13 +18,15 @@ use super::go_text::go_quote;
 use super::help::{dashed, help_text};
 use super::identity::Identity;
 use super::table::{self, Kind, Request, Row, TABLE, ValueError, parse_switch};
-use super::{Draft, Options};
+use super::{Draft, FileRequest, Options};
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Run the server.
     Run(Box<Options>),
+    /// Read a configuration file, and then run the server or say whether the file is valid.
+    Configure(Box<FileRequest>),
     /// Print this text to standard output and exit with 0.
     Help(String),
     /// Print [`Identity::version_line`] to standard output and exit with 0.
@@ -141,14 +143,43 @@ pub fn parse_command_line(
     if let Some(text) = requests.signal {
         return parse_signal(&text).map(Action::Signal).map_err(named);
     }
+    if let Some(path) = requests.config {
+        return Ok(Action::Configure(Box::new(FileRequest {
+            path,
+            check_only: requests.check,
+            flags: Flags(mentions),
+        })));
+    }
+    if requests.check {
+        let text = "must specify [-c, --config] option to check configuration file syntax";
+        return Err(named(text.to_owned()));
+    }
     draft
         .finish()
         .map(|options| Action::Run(Box::new(options)))
-        .map_err(named)
+        .map_err(|contradiction| named(contradiction.text))
 }
 
-/// One flag as it was given.
-#[derive(Debug)]
+/// The options among the flags, each already found to be valid, in the order in which they were given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flags(Vec<Mention>);
+
+impl Flags {
+    /// Writes them over what `draft` holds.
+    pub(super) fn apply(&self, draft: &mut Draft) {
+        for mention in &self.0 {
+            let taken = mention.row.set(draft, &mention.value);
+            assert!(
+                taken.is_ok(),
+                "-{} was taken before: {taken:?}",
+                mention.name
+            );
+        }
+    }
+}
+
+/// One flag as it was given. Its value may be a password and is not printed.
+#[derive(Clone)]
 struct Mention {
     row: &'static Row,
     /// The spelling used.
@@ -156,9 +187,25 @@ struct Mention {
     value: String,
 }
 
+impl fmt::Debug for Mention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "-{}=…", self.name)
+    }
+}
+
+impl PartialEq for Mention {
+    fn eq(&self, other: &Mention) -> bool {
+        (self.name, &self.value) == (other.name, &other.value)
+    }
+}
+
+impl Eq for Mention {}
+
 /// What is wanted besides options.
 #[derive(Debug, Default)]
 struct Requests {
+    config: Option<String>,
+    check: bool,
     help: bool,
     version: bool,
     signal: Option<String>,
@@ -172,6 +219,9 @@ impl Requests {
         match request {
             Request::Help => self.help = switch()?,
             Request::Version => self.version = switch()?,
+            Request::Check => self.check = switch()?,
+            Request::Config if mention.value.is_empty() => self.config = None,
+            Request::Config => self.config = Some(mention.value.clone()),
             Request::Signal if mention.value.is_empty() => self.signal = None,
             Request::Signal => self.signal = Some(mention.value.clone()),
         }

@@ -13,7 +13,10 @@ pub(super) fn help_text(identity: &Identity) -> String {
     let mut text = format!("\nUsage: {program} [options]\n       {program} doctor\n");
     for (group, title) in HEADINGS {
         let _ = write!(text, "\n{title}:\n");
-        for row in TABLE.iter().filter(|row| row.group == *group) {
+        for row in TABLE
+            .iter()
+            .filter(|row| row.group == *group && !row.names.is_empty())
+        {
             push_row(&mut text, row);
         }
     }
@@ -63,7 +66,7 @@ fn push_row(text: &mut String, row: &Row) {
     text.push('\n');
 }
 
-const HEADINGS: &[(Group, &str)] = &[
+pub(super) const HEADINGS: &[(Group, &str)] = &[
     (Group::Server, "Server Options"),
     (Group::Logging, "Logging Options"),
     (Group::Authorization, "Authorization Options"),

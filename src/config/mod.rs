@@ -8,9 +8,12 @@
 
 pub mod command_line;
 pub mod duration;
+pub mod file;
 pub mod go_text;
 mod help;
 pub mod identity;
+pub mod language;
+pub mod reference;
 pub mod secret;
 pub mod size;
 pub mod table;
@@ -21,6 +24,7 @@ use std::time::Duration;
 pub use command_line::{
     Action, CommandLineError, SignalCommand, SignalRequest, parse_command_line,
 };
+pub use file::{Configured, FileRequest};
 pub use identity::Identity;
 pub use secret::Secret;
 
@@ -33,6 +37,8 @@ pub const NATS_SERVER_VERSION: &str = "2.15.1";
 /// How the server runs. Made by [`parse_command_line`], or [`Options::default`] for nats-server's defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// The file that they come from, if there is one.
+    pub config_file: Option<ConfigFile>,
     /// Address or name to listen on. nats-server listens on both IP families for `0.0.0.0` and for `::`.
     pub host: String,
     /// Port for clients; 0 lets the kernel choose (written `-1`, as nats-server wants it).
@@ -116,26 +122,33 @@ impl Options {
     }
 
     /// The checks that look at two options at once, with nats-server's texts.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Contradiction> {
+        let contradiction = |keys, text| Err(Contradiction { keys, text });
         if self.lame_duck_grace_period >= self.lame_duck_duration {
-            return Err(format!(
-                "lame duck grace period ({}) should be strictly lower than lame duck duration ({})",
-                GoDuration(self.lame_duck_grace_period),
-                GoDuration(self.lame_duck_duration)
-            ));
+            let (grace, whole) = (self.lame_duck_grace_period, self.lame_duck_duration);
+            return contradiction(
+                &["lame_duck_grace_period", "lame_duck_duration"],
+                format!(
+                    "lame duck grace period ({}) should be strictly lower than lame duck duration ({})",
+                    GoDuration(grace),
+                    GoDuration(whole)
+                ),
+            );
         }
         if usize::try_from(self.max_payload).is_ok_and(|payload| payload > self.max_pending) {
-            return Err(format!(
-                "max_payload ({}) cannot be higher than max_pending ({})",
-                self.max_payload, self.max_pending
-            ));
+            let (payload, pending) = (self.max_payload, self.max_pending);
+            return contradiction(
+                &["max_payload", "max_pending"],
+                format!("max_payload ({payload}) cannot be higher than max_pending ({pending})"),
+            );
         }
         if self
             .server_name
             .as_ref()
             .is_some_and(|name| name.contains(' '))
         {
-            return Err("server name cannot contain spaces".to_owned());
+            let text = "server name cannot contain spaces".to_owned();
+            return contradiction(&["server_name"], text);
         }
         Ok(())
     }
@@ -143,6 +156,7 @@ impl Options {
     /// Nothing set: what the table's defaults are written into. Not a valid configuration.
     fn blank() -> Options {
         Options {
+            config_file: None,
             host: String::new(),
             port: 0,
             server_name: None,
@@ -183,6 +197,23 @@ impl Default for Options {
     fn default() -> Options {
         Draft::default().options
     }
+}
+
+/// A configuration file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// As it was asked for.
+    pub path: String,
+    /// nats-server's digest of its values.
+    pub digest: String,
+}
+
+/// Two options that do not go together, or one that is not possible by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The first key in files of each option that is part of it.
+    pub keys: &'static [&'static str],
+    pub text: String,
 }
 
 /// Who may connect.
@@ -270,8 +301,8 @@ impl Draft {
     /// nats-server's configuration file has for it.
     ///
     /// # Errors
-    /// A text that names the options that contradict each other.
-    fn finish(self) -> Result<Options, String> {
+    /// The options that contradict each other.
+    fn finish(self) -> Result<Options, Contradiction> {
         let Draft {
             mut options,
             user,
@@ -279,20 +310,35 @@ impl Draft {
             token,
         } = self;
         if password.looks_like_bcrypt() || token.looks_like_bcrypt() {
-            return Err("bcrypt passwords and tokens are not supported yet".to_owned());
+            return Err(Contradiction {
+                keys: &["authorization.password", "authorization.token"],
+                text: "bcrypt passwords and tokens are not supported yet".to_owned(),
+            });
         }
+        let contradiction = |text: &str| {
+            Err(Contradiction {
+                keys: CREDENTIALS,
+                text: text.to_owned(),
+            })
+        };
         options.auth = match (user.is_empty(), password.is_empty(), token.is_empty()) {
             (true, true, true) => Auth::None,
             (true, true, false) => Auth::Token(token),
             (false, _, true) => Auth::UserPassword { user, password },
-            (true, false, true) => return Err("--pass needs --user".to_owned()),
-            _ => return Err("Cannot have a user/pass and token".to_owned()),
+            (true, false, true) => return contradiction("a password needs a user"),
+            _ => return contradiction("Cannot have a user/pass and token"),
         };
         options.trace_verbose &= options.trace;
         options.check()?;
         Ok(options)
     }
 }
+
+const CREDENTIALS: &[&str] = &[
+    "authorization.user",
+    "authorization.password",
+    "authorization.token",
+];
 
 /// Below this nats-server's configuration file refuses `lame_duck_duration`. Its command line has no such flag;
 /// ours has, and takes less with a warning, so that tests need not wait.

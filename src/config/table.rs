@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::duration::{GoDuration, parse_duration};
 use super::size::parse_size;
-use super::{Draft, HostPort, Secret};
+use super::{Draft, HostPort, LAME_DUCK_DURATION_MIN, Secret};
 use crate::base::limits::SHARDS_MAX;
 
 /// One option.
@@ -26,9 +26,11 @@ pub struct Row {
     /// What is set when nothing else is; in the form a person would write. Empty leaves the option unset.
     pub default: &'static str,
     pub help: &'static str,
-    /// Keys in the configuration file; none for what only the command line can ask for.
+    /// Keys in the configuration file, `section.key` inside a section; none for what only the command line can ask
+    /// for. The first is the one that the documentation shows.
     pub config_keys: &'static [&'static str],
     pub reload: Reload,
+    pub seconds: Seconds,
 }
 
 /// How an option's text is read, and where the value goes.
@@ -43,10 +45,33 @@ pub enum Kind {
     Size(RangeInclusive<i64>, Zero, fn(&mut Draft, i64)),
     /// A time span, see [`parse_duration`]. Zero always means the default.
     Span(RangeInclusive<Duration>, fn(&mut Draft, Duration)),
+    /// Where to listen, `host:port` or a port alone; of files only.
+    Address(RangeInclusive<i64>, fn(&mut Draft, &str, i64)),
     /// Asks for something else than running; `command_line` knows what.
     Request(Request),
     /// nats-server has it, we do not yet.
     Unsupported { takes_value: bool },
+    /// nats-server has it, and there is nothing here that it could change; of files only. The help text says why.
+    Ignored(Expected),
+}
+
+/// The type of an ignored option's value: a wrong one is refused all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    Boolean,
+    Integer,
+    Text,
+}
+
+/// What a number without a unit means for a time span in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seconds {
+    /// Seconds, with a warning: nats-server's older form.
+    Warned,
+    /// Seconds, perhaps with a fraction. nats-server warns above a minute: it was likely meant as something else.
+    Plain { unwarned_max: Duration },
+    /// Nothing. Such an option has a minimum in files, below which flags may go.
+    Refused { min: Duration },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +85,8 @@ pub enum Request {
     Help,
     Version,
     Signal,
+    Config,
+    Check,
 }
 
 /// Headings of the help text, in its order.
@@ -72,6 +99,7 @@ pub enum Group {
     Shards,
     Common,
     Unsupported,
+    Ignored,
 }
 
 /// What a reload does with a changed option (nats-server's reload.go).
@@ -117,12 +145,7 @@ impl Row {
                 )),
             },
             Kind::Span(range, set) => match parse_duration(text) {
-                Some(Duration::ZERO) => self.set(draft, self.default),
-                Some(value) if range.contains(&value) => {
-                    set(draft, value);
-                    Ok(())
-                }
-                Some(_) => invalid(format!("must be {}", shown_span(range))),
+                Some(value) => self.set_span(draft, range, *set, value),
                 None => invalid(format!(
                     "expected a duration such as 2m, 1h30m or 500ms, {}",
                     shown_span(range)
@@ -130,10 +153,16 @@ impl Row {
             },
             Kind::Request(_) => Ok(()),
             Kind::Unsupported { .. } => Err(ValueError::Unsupported),
+            // Rows without a flag never get here.
+            Kind::Address(..) | Kind::Ignored(_) => Ok(()),
         }
     }
 
-    fn set_number(
+    /// Takes a number if it is in the range, or zero if that means the default.
+    ///
+    /// # Errors
+    /// When it is not; `draft` is unchanged then.
+    pub(super) fn set_number(
         &self,
         draft: &mut Draft,
         range: &RangeInclusive<i64>,
@@ -154,6 +183,30 @@ impl Row {
         Ok(())
     }
 
+    /// Takes a time span if it is in the range; zero means the default.
+    ///
+    /// # Errors
+    /// When it is not; `draft` is unchanged then.
+    pub(super) fn set_span(
+        &self,
+        draft: &mut Draft,
+        range: &RangeInclusive<Duration>,
+        set: fn(&mut Draft, Duration),
+        value: Duration,
+    ) -> Result<(), ValueError> {
+        if value.is_zero() {
+            return self.set(draft, self.default);
+        }
+        if !range.contains(&value) {
+            return Err(ValueError::Invalid(format!(
+                "must be {}",
+                shown_span(range)
+            )));
+        }
+        set(draft, value);
+        Ok(())
+    }
+
     /// Writes the row's default into `draft`.
     ///
     /// # Panics
@@ -163,14 +216,22 @@ impl Row {
             return;
         }
         let taken = self.set(draft, self.default);
-        assert!(taken.is_ok(), "default of {}: {taken:?}", self.names[0]);
+        assert!(taken.is_ok(), "default of {}: {taken:?}", self.name());
+    }
+
+    /// The name to speak of it by.
+    pub fn name(&self) -> &'static str {
+        match (self.config_keys, self.names) {
+            ([key, ..], _) | ([], [key, ..]) => key,
+            ([], []) => "",
+        }
     }
 
     /// Whether the flag may stand without a value.
     pub fn is_switch(&self) -> bool {
         match &self.kind {
             Kind::Switch(_) | Kind::Unsupported { takes_value: false } => true,
-            Kind::Request(request) => *request != Request::Signal,
+            Kind::Request(request) => !matches!(request, Request::Signal | Request::Config),
             _ => false,
         }
     }
@@ -185,11 +246,28 @@ impl Row {
         self.reload = reload;
         self
     }
+
+    const fn seconds(mut self, seconds: Seconds) -> Row {
+        self.seconds = seconds;
+        self
+    }
 }
 
 /// The row with the spelling `name`, which carries no dashes.
 pub fn find(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.names.contains(&name))
+}
+
+/// The row of a key in a file, `section.key` inside a section, in lower case.
+pub fn find_key(path: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.config_keys.contains(&path))
+}
+
+/// Whether `path` is a map with keys of its own.
+pub fn is_section(path: &str) -> bool {
+    let keys = TABLE.iter().flat_map(|row| row.config_keys);
+    keys.filter_map(|key| key.rsplit_once('.'))
+        .any(|(section, _)| section == path)
 }
 
 /// Go's `strconv.ParseBool`.
@@ -201,11 +279,14 @@ pub fn parse_switch(text: &str) -> Option<bool> {
     }
 }
 
-fn shown_range(range: &RangeInclusive<i64>) -> String {
-    format!("{} to {}", range.start(), range.end())
+pub(super) fn shown_range(range: &RangeInclusive<i64>) -> String {
+    match *range.end() {
+        i64::MAX => format!("at least {}", range.start()),
+        end => format!("{} to {end}", range.start()),
+    }
 }
 
-fn shown_span(range: &RangeInclusive<Duration>) -> String {
+pub(super) fn shown_span(range: &RangeInclusive<Duration>) -> String {
     format!(
         "{} to {}",
         GoDuration(*range.start()),
@@ -238,6 +319,7 @@ const fn row(
         help,
         config_keys: &[],
         reload: Reload::Refused,
+        seconds: Seconds::Warned,
     }
 }
 
@@ -251,6 +333,19 @@ const fn unsupported(names: &'static [&'static str], takes_value: bool) -> Row {
     )
 }
 
+/// An option of files that is refused by name, under `false` accepted if it is a switch.
+const fn unsupported_key(keys: &'static [&'static str]) -> Row {
+    unsupported(&[], true).config(keys, Reload::Refused)
+}
+
+const fn unsupported_switch(keys: &'static [&'static str]) -> Row {
+    unsupported(&[], false).config(keys, Reload::Refused)
+}
+
+const fn ignored(keys: &'static [&'static str], expected: Expected, why: &'static str) -> Row {
+    row(Group::Ignored, &[], "", Kind::Ignored(expected), why).config(keys, Reload::Live)
+}
+
 impl std::fmt::Debug for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -261,16 +356,20 @@ impl std::fmt::Debug for Kind {
             Kind::Span(..) => "Span",
             Kind::Request(_) => "Request",
             Kind::Unsupported { .. } => "Unsupported",
+            Kind::Address(..) => "Address",
+            Kind::Ignored(_) => "Ignored",
         })
     }
 }
 
 /// nats-server keeps these in an `int32`.
 const INT32_MAX: i64 = i32::MAX as i64;
+const PORTS: RangeInclusive<i64> = -1..=65_535;
 const COUNT_MAX: i64 = u32::MAX as i64;
 /// A year: long enough for any timer, and far from overflow.
 const SPAN_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 const MILLISECOND: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_secs(60);
 /// The index and the lanes keep lengths of subjects and arguments in 16 bits (nats-server: 31).
 const CONTROL_LINE_MAX: i64 = 65_535;
 
@@ -290,8 +389,14 @@ pub static TABLE: &[Row] = &[
             Ok(())
         }), "Bind to host address").default("0.0.0.0").config(&["host", "net"], Reload::Refused),
     row(Group::Server, &["p", "port"], "<port>",
-        Kind::Integer(-1..=65_535, Zero::Default, |draft, value| draft.options.port = fit(value.max(0))),
+        Kind::Integer(PORTS, Zero::Default, |draft, value| draft.options.port = fit(value.max(0))),
         "Use port for clients, -1 for a free one").default("4222").config(&["port"], Reload::Refused),
+    row(Group::Server, &[], "",
+        Kind::Address(PORTS, |draft, host, port| {
+            let host = if host.is_empty() { "0.0.0.0" } else { host };
+            draft.options.host = host.to_owned();
+            draft.options.port = fit(port.max(0));
+        }), "Address and port for clients in one").config(&["listen"], Reload::Refused),
     row(Group::Server, &["n", "name", "server_name"], "<server_name>",
         Kind::Text(|draft, text| { draft.options.server_name = some_text(text); Ok(()) }),
         "Server name (default: auto)").config(&["server_name"], Reload::Refused),
@@ -316,10 +421,12 @@ pub static TABLE: &[Row] = &[
     row(Group::Server, &["lame_duck_duration"], "<duration>",
         Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.lame_duck_duration = value),
         "Time over which clients are sent away in lame duck mode").default("2m")
-        .config(&["lame_duck_duration"], Reload::Refused),
+        .config(&["lame_duck_duration"], Reload::Refused)
+        .seconds(Seconds::Refused { min: LAME_DUCK_DURATION_MIN }),
     row(Group::Server, &["lame_duck_grace_period"], "<duration>",
         Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.lame_duck_grace_period = value),
-        "Time before the first is sent away").default("10s").config(&["lame_duck_grace_period"], Reload::Refused),
+        "Time before the first is sent away").default("10s").config(&["lame_duck_grace_period"], Reload::Refused)
+        .seconds(Seconds::Refused { min: Duration::ZERO }),
     row(Group::Server, &["no_header_support"], "",
         Kind::Switch(|draft, on| draft.options.no_header_support = on),
         "Do not offer message headers").config(&["no_header_support"], Reload::Refused),
@@ -333,10 +440,10 @@ pub static TABLE: &[Row] = &[
         "File to redirect log output").config(&["log_file", "logfile"], Reload::Live),
     row(Group::Logging, &["T", "logtime"], "",
         Kind::Switch(|draft, on| draft.options.logtime = on), "Timestamp log entries").default("true")
-        .config(&["logtime", "log_time"], Reload::Live),
+        .config(&["logtime"], Reload::Live),
     row(Group::Logging, &["logtime_utc"], "",
         Kind::Switch(|draft, on| draft.options.logtime_utc = on),
-        "Timestamps in UTC instead of local time").config(&["logtime_utc", "log_time_utc"], Reload::Live),
+        "Timestamps in UTC instead of local time").config(&["logtime_utc"], Reload::Live),
     row(Group::Logging, &["D", "debug"], "",
         Kind::Switch(|draft, on| draft.options.debug = on),
         "Enable debugging output").config(&["debug"], Reload::Live),
@@ -366,16 +473,17 @@ pub static TABLE: &[Row] = &[
 
     row(Group::Authorization, &["user"], "<user>",
         Kind::Text(|draft, text| { draft.user = text.to_owned(); Ok(()) }),
-        "User required for connections").config(&["user", "username"], Reload::Live),
+        "User required for connections").config(&["authorization.user", "authorization.username"], Reload::Live),
     row(Group::Authorization, &["pass"], "<password>",
         Kind::Text(|draft, text| { draft.password = Secret::new(text); Ok(()) }),
-        "Password required for connections").config(&["pass", "password"], Reload::Live),
+        "Password required for connections").config(&["authorization.password", "authorization.pass"], Reload::Live),
     row(Group::Authorization, &["auth"], "<token>",
         Kind::Text(|draft, text| { draft.token = Secret::new(text); Ok(()) }),
-        "Authorization token required for connections").config(&["token"], Reload::Live),
+        "Authorization token required for connections").config(&["authorization.token"], Reload::Live),
     row(Group::Authorization, &["auth_timeout"], "<duration>",
         Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.auth_timeout = value),
-        "Time a client has to introduce itself").default("2s").config(&["timeout"], Reload::Live),
+        "Time a client has to introduce itself").default("2s")
+        .config(&["authorization.timeout"], Reload::Live).seconds(Seconds::Plain { unwarned_max: MINUTE }),
 
     row(Group::Limits, &["max_payload"], "<size>",
         Kind::Size(1..=INT32_MAX, Zero::Default, |draft, value| draft.options.max_payload = fit(value)),
@@ -405,6 +513,12 @@ pub static TABLE: &[Row] = &[
         Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.write_deadline = value),
         "Time a send may be stuck before a client is closed as slow").default("10s")
         .config(&["write_deadline"], Reload::Live),
+    row(Group::Limits, &[], "",
+        Kind::Text(|_, text| match text {
+            "default" | "close" => Ok(()),
+            "retry" => Err("retry is not supported yet"),
+            _ => Err("must be default, close or retry"),
+        }), "What happens to a client whose send is stuck: default or close, it is closed").config(&["write_timeout"], Reload::Live),
     row(Group::Limits, &["ping_interval"], "<duration>",
         Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.ping_interval = value),
         "Time between PINGs to a quiet client").default("2m").config(&["ping_interval"], Reload::Live),
@@ -420,17 +534,20 @@ pub static TABLE: &[Row] = &[
         "Microseconds an idle shard spins before it sleeps, 0 for none").default(SPIN_US_DEFAULT)
         .config(&["spin_us"], Reload::Refused),
 
+    row(Group::Server, &["c", "config"], "<file>", Kind::Request(Request::Config),
+        "Configuration file; flags win over it"),
+    row(Group::Server, &["t"], "", Kind::Request(Request::Check),
+        "Test configuration and exit"),
+
     row(Group::Common, &["h", "help"], "", Kind::Request(Request::Help), "Show this message"),
     row(Group::Common, &["v", "version"], "", Kind::Request(Request::Version), "Show version"),
 
-    unsupported(&["c", "config"], true),
-    unsupported(&["t"], false),
-    unsupported(&["m", "http_port"], true),
-    unsupported(&["ms", "https_port"], true),
-    unsupported(&["s", "syslog"], false),
-    unsupported(&["r", "remote_syslog"], true),
-    unsupported(&["js", "jetstream"], false),
-    unsupported(&["sd", "store_dir"], true),
+    unsupported(&["m", "http_port"], true).config(&["http_port", "monitor_port"], Reload::Refused),
+    unsupported(&["ms", "https_port"], true).config(&["https_port"], Reload::Refused),
+    unsupported(&["s", "syslog"], false).config(&["syslog"], Reload::Refused),
+    unsupported(&["r", "remote_syslog"], true).config(&["remote_syslog"], Reload::Refused),
+    unsupported(&["js", "jetstream"], false).config(&["jetstream"], Reload::Refused),
+    unsupported(&["sd", "store_dir"], true).config(&["store_dir", "storedir"], Reload::Refused),
     unsupported(&["tls"], false),
     unsupported(&["tlscert"], true),
     unsupported(&["tlskey"], true),
@@ -438,11 +555,59 @@ pub static TABLE: &[Row] = &[
     unsupported(&["tlscacert"], true),
     unsupported(&["help_tls"], false),
     unsupported(&["routes"], true),
-    unsupported(&["cluster"], true),
+    unsupported(&["cluster"], true).config(&["cluster"], Reload::Refused),
     unsupported(&["cluster_name"], true),
     unsupported(&["no_advertise"], false),
     unsupported(&["cluster_advertise"], true),
     unsupported(&["connect_retries"], true),
     unsupported(&["cluster_listen"], true),
-    unsupported(&["profile"], true),
+    unsupported(&["profile"], true).config(&["prof_port"], Reload::Refused),
+    unsupported_key(&["accounts"]),
+    unsupported_switch(&["allow_non_tls"]),
+    unsupported_key(&["authorization.users"]),
+    unsupported_key(&["authorization.permissions", "authorization.default_permission", "authorization.default_permissions"]),
+    unsupported_key(&["authorization.auth_callout", "authorization.auth_hook"]),
+    unsupported_switch(&["authorization.proxy_required"]),
+    unsupported_key(&["default_js_domain"]),
+    unsupported_key(&["default_sentinel"]),
+    unsupported_key(&["feature_flags"]),
+    unsupported_key(&["gateway"]),
+    unsupported_key(&["http"]),
+    unsupported_key(&["https"]),
+    unsupported_key(&["leafnodes", "leaf"]),
+    unsupported_key(&["logfile_max_num", "log_max_num"]),
+    unsupported_key(&["mappings", "maps"]),
+    unsupported_key(&["mqtt"]),
+    unsupported_key(&["no_auth_user"]),
+    unsupported_switch(&["ocsp"]),
+    unsupported_switch(&["ocsp_cache"]),
+    unsupported_key(&["operator", "operators", "root", "roots", "root_operator", "root_operators"]),
+    unsupported_key(&["proxies"]),
+    unsupported_switch(&["proxy_protocol"]),
+    unsupported_key(&["resolver", "account_resolver", "accounts_resolver"]),
+    unsupported_key(&["resolver_pinned_accounts"]),
+    unsupported_key(&["resolver_preload"]),
+    unsupported_key(&["resolver_tls"]),
+    unsupported_key(&["server_metadata"]),
+    unsupported_key(&["server_tags"]),
+    unsupported_key(&["system_account", "system"]),
+    unsupported_key(&["tls"]),
+    unsupported_switch(&["trace_headers"]),
+    unsupported_key(&["trusted_keys", "trusted"]),
+    unsupported_key(&["websocket", "ws"]),
+
+    ignored(&["connect_error_reports"], Expected::Integer,
+        "Spaces out log lines about failed connections to other servers, of which there are none"),
+    ignored(&["reconnect_error_reports"], Expected::Integer,
+        "Spaces out log lines about failed connections to other servers, of which there are none"),
+    ignored(&["disable_sublist_cache", "no_sublist_cache"], Expected::Boolean,
+        "Tunes a cache of nats-server's own; no answer depends on it"),
+    ignored(&["http_base_path"], Expected::Text,
+        "Prefixes the paths of the monitoring port, which is refused by its own name"),
+    ignored(&["max_closed_clients"], Expected::Integer,
+        "Limits a list that only the monitoring port shows"),
+    ignored(&["no_system_account", "no_system", "no_sys_acc"], Expected::Boolean,
+        "There is no system account"),
+    ignored(&["prof_block_rate"], Expected::Integer,
+        "Tunes the profiling port, which is refused by its own name"),
 ];

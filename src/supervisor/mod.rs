@@ -1,6 +1,7 @@
 //! Start, signals, lame duck, stop. *Control path*, on the main thread: it waits for signals and reports and gives the
 //! shards their directives. No message ever passes through here.
 
+pub mod config_file;
 pub mod process_files;
 pub mod signal_command;
 
@@ -78,6 +79,10 @@ impl<'a> Broker<'a> {
             .clone()
             .unwrap_or_else(|| server_id.clone());
         announce(logger, identity, &server_id, &server_name);
+        if let Some(file) = &options.config_file {
+            let text = format!("Using configuration file: {} ({})", file.path, file.digest);
+            logger.log(Record::new(Level::Info, text));
+        }
         for warning in options.warnings() {
             logger.log(Record::new(Level::Warn, warning));
         }
@@ -164,7 +169,7 @@ impl<'a> Broker<'a> {
                         _ => self.log(
                             Level::Error,
                             "Failed to reload server configuration: \
-                            there is no configuration file",
+                            this is not supported yet",
                         ),
                     }
                 }
