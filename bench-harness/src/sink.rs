@@ -117,12 +117,14 @@ pub fn ping_pong(
     let mut histogram = Histograms::default().service;
     let clock = Clock::start();
     let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+    timer.wake_at(interval_ns, &clock)?;
     for ordinal in 1..=u64::from(count) {
-        timer.wake_at(ordinal * interval_ns, &clock)?;
         wait_for(&mut poll, &mut events, Token(1))?;
         timer.gone_off();
         let began_ns = clock.now_ns();
         mouth.write_all(&message)?;
+        // The next time is asked for before the answer is here: an open loop does not wait for it.
+        timer.wake_at((ordinal + 1) * interval_ns, &clock)?;
         let mut heard = 0;
         while heard < answer {
             wait_for(&mut poll, &mut events, Token(0))?;
