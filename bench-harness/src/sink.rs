@@ -5,6 +5,7 @@
 //! nothing but sockets, an epoll and a clock.
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,8 +107,8 @@ pub fn ping_pong(
     let mut poll = Poll::new()?;
     let mut ears = ears(address)?;
     poll.registry()
-        .register(&mut ears, Token(0), Interest::READABLE)?;
-    let mut timer = Timer::new(poll.registry(), Token(1))?;
+        .register(&mut ears, EARS, Interest::READABLE)?;
+    let mut timer = Timer::new(poll.registry(), TIMER)?;
     let mut message = format!("PUB ping {payload}\r\n").into_bytes();
     message.resize(message.len() + payload, b'x');
     message.extend_from_slice(b"\r\n");
@@ -118,8 +119,12 @@ pub fn ping_pong(
     let clock = Clock::start();
     let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
     timer.wake_at(interval_ns, &clock)?;
+    let mut is_due = false;
     for ordinal in 1..=u64::from(count) {
-        wait_for(&mut poll, &mut events, Token(1))?;
+        while !mem::take(&mut is_due) {
+            poll.poll(&mut events, None)?;
+            is_due = events.iter().any(|event| event.token() == TIMER);
+        }
         timer.gone_off();
         let began_ns = clock.now_ns();
         mouth.write_all(&message)?;
@@ -127,8 +132,11 @@ pub fn ping_pong(
         timer.wake_at((ordinal + 1) * interval_ns, &clock)?;
         let mut heard = 0;
         while heard < answer {
-            wait_for(&mut poll, &mut events, Token(0))?;
-            heard += ears.read(&mut buffer)?;
+            poll.poll(&mut events, None)?;
+            is_due |= events.iter().any(|event| event.token() == TIMER);
+            if events.iter().any(|event| event.token() == EARS) {
+                heard += ears.read(&mut buffer)?;
+            }
         }
         histogram.saturating_record(clock.now_ns() - began_ns);
     }
@@ -149,14 +157,8 @@ fn ears(address: SocketAddr) -> io::Result<mio::net::TcpStream> {
     Ok(mio::net::TcpStream::from_std(ears))
 }
 
-fn wait_for(poll: &mut Poll, events: &mut Events, token: Token) -> io::Result<()> {
-    loop {
-        poll.poll(events, None)?;
-        if events.iter().any(|event| event.token() == token) {
-            return Ok(());
-        }
-    }
-}
+const EARS: Token = Token(0);
+const TIMER: Token = Token(1);
 
 fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
