@@ -248,3 +248,29 @@ fn deliver(out: &mut Vec<u8>, subject: &[u8], payload: &[u8]) {
     out.extend_from_slice(payload);
     out.extend_from_slice(b"\r\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_taken_apart_and_halves_are_not() {
+        let bytes = b"PUB a.b 3\r\nx\ny\r\nPING\r\n";
+        for length in 0..bytes.len() - 6 {
+            assert!(frame(&bytes[..length]).is_none(), "{length}");
+        }
+        let Some((16, Frame::Publish { subject, payload })) = frame(bytes) else {
+            panic!("a publish of 16 bytes");
+        };
+        assert_eq!((subject, payload), (&b"a.b"[..], &b"x\ny"[..]));
+        assert!(matches!(frame(&bytes[16..]), Some((6, Frame::Ping))));
+    }
+
+    #[test]
+    fn every_ping_comes_back() {
+        let sink = Sink::start(Manner::Echo, 0).unwrap();
+        let times = ping_pong(sink.address(), 20, Duration::from_micros(200), 16).unwrap();
+        assert_eq!(times.len(), 20);
+        assert_eq!(sink.messages(), 20);
+    }
+}

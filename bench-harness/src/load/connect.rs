@@ -343,3 +343,30 @@ const TICK: Duration = Duration::from_millis(50);
 const PATIENCE_S: u64 = 5;
 /// Below what Linux has by default (28,232).
 const PORTS_PER_ADDRESS: u32 = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_connections_on_the_loopback_come_from_many_addresses() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        for (connection, expected) in [
+            (0, [127, 0, 0, 1]),
+            (20_000, [127, 0, 1, 1]),
+            (59_999, [127, 0, 1, 2]),
+        ] {
+            let _socket = connect_to(address, source_of(connection, address)).unwrap();
+            let (_, from) = listener.accept().unwrap();
+            assert_eq!(from.ip(), IpAddr::from(expected));
+        }
+    }
+
+    #[test]
+    fn elsewhere_the_kernel_picks_the_address() {
+        let address = "192.0.2.1:4222".parse().unwrap();
+        assert_eq!(source_of(100_000, address), None);
+        assert_eq!(source_of(100_000, "[::1]:4222".parse().unwrap()), None);
+    }
+}

@@ -131,8 +131,8 @@ impl fmt::Display for LoadError {
             ),
             LoadError::TooManyConnections { wanted, allowed } => write!(
                 f,
-                "the scenario needs {wanted} connections, but this process may open {allowed} files. \
-                 Raise the hard limit (`ulimit -Hn`) or use fewer connections"
+                "the scenario needs {wanted} connections, but this process may have {allowed}. \
+                 Raise the hard limit of open files (`ulimit -Hn`) or use fewer connections"
             ),
             LoadError::Settings(text) => f.write_str(text),
             LoadError::Machine { what, source } => {

@@ -3,12 +3,14 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `conductor` | the calling thread: opens the phases, waits for the load threads, adds up |
+//! | `crew` | the load threads, seen from there |
 //! | `worker` | a load thread: an epoll loop over its connections |
 //! | `connection` | a socket, its driver and its bytes under way |
 //! | `connect` | opens connections |
 //! | `publisher`, `subscriber`, `churn` | what a connection does |
 //! | `frames` | publishes ready to send |
 //! | `tally` | what a thread counts |
+//! | `summary` | what a run is worth, put together |
 //! | `verdict` | the findings of all threads, added up |
 //! | `pacing` | intended times and the timer |
 //! | `plan` | which connection is on which thread |
@@ -22,12 +24,14 @@ mod conductor;
 mod connect;
 mod connection;
 mod cost;
+mod crew;
 mod error;
 mod frames;
 mod pacing;
 mod plan;
 mod publisher;
 mod subscriber;
+mod summary;
 mod tally;
 mod verdict;
 mod worker;

@@ -41,7 +41,7 @@ impl Tally {
     }
 
     /// Forgets the delays of the warm-up. Counts go on: they are compared with what was sent in the whole run.
-    pub(super) fn begin_phase(&mut self) {
+    pub(super) fn forget_delays(&mut self) {
         if let Some(latency) = &mut self.latency {
             latency.reset();
         }

@@ -47,6 +47,8 @@ pub(super) enum Command {
     Begin(Phase),
     /// Flush all connections that get messages.
     Flush,
+    /// What has come so far was the warm-up.
+    Forget,
     /// Leave; with everything delivered that will be, or in the middle.
     End,
 }
@@ -70,7 +72,7 @@ pub(super) struct Phase {
 pub(super) enum Report {
     /// All connections stand and have subscribed.
     Standing,
-    /// Everything of this phase is published and flushed, or a [`Command::Flush`] is answered.
+    /// Everything of this phase is published and flushed, or a [`Command::Flush`] or [`Command::Forget`] is answered.
     Flushed,
     /// The thread has left.
     Failed(LoadError),
@@ -205,6 +207,10 @@ impl<W: Wire> Worker<W> {
                 match command {
                     Command::Begin(phase) => self.begin(phase),
                     Command::Flush => self.flush_receivers()?,
+                    Command::Forget => {
+                        self.tally.forget_delays();
+                        self.report(Report::Flushed);
+                    }
                     Command::End => {
                         return Ok(self.harvest(is_waited_for.load(Relaxed)));
                     }
@@ -420,7 +426,6 @@ impl<W: Wire> Worker<W> {
     // Phases.
 
     fn begin(&mut self, phase: Phase) {
-        self.tally.begin_phase();
         self.began = (phase.begin_ns, ThreadTime::now());
         self.ended = None;
         let publishers = self.orders.scenario.publishers;
