@@ -41,6 +41,8 @@ use std::time::Duration;
 const RING_SEND_MAX: usize = 8 * 1024;
 /// How long glommio's own timers and files wait at most on a busy shard. Making way costs some 10 µs.
 const MAKE_WAY_EVERY: Duration = Duration::from_millis(10);
+/// More than this received and sent between two idle moments is a stream rather than an exchange of messages.
+const STREAM_BYTES: usize = 4 * 1024;
 /// How long a closed connection may take to swallow what it is still owed.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -71,6 +73,8 @@ pub(super) struct Pump {
     made_way_at: Now,
     /// Whether a little spinning would have spared the last sleep.
     spin_pays: bool,
+    /// Bytes received and sent since the shard last had nothing to do.
+    moved: usize,
     is_stopping: bool,
 }
 
@@ -119,6 +123,7 @@ impl Pump {
             turns: 0,
             made_way_at: Now::ZERO,
             spin_pays: true,
+            moved: 0,
             is_stopping: false,
         })
     }
@@ -271,6 +276,7 @@ impl Pump {
             busy = true;
             match inbound {
                 Inbound::Bytes(id, lent) => {
+                    self.moved += self.ring.bytes(&lent).len();
                     if self.sockets.get(id).is_some_and(|socket| !socket.has_ended) {
                         self.shard.receive(id, self.ring.bytes(&lent));
                     }
@@ -376,6 +382,7 @@ impl Pump {
         let Some(batch) = self.shard.take_batch(id) else {
             return;
         };
+        self.moved += batch.len();
         let Some(socket) = self.sockets.get(id) else {
             unreachable!("an open outbox has a socket");
         };
@@ -573,8 +580,12 @@ impl Pump {
     }
 
     /// Looks around for a moment before going to sleep; says whether something came.
+    ///
+    /// Not in the middle of a stream: there a sleep only makes the next batch larger, and a spin, even a polite one, costs
+    /// the client at the other end its turn on the core. It is for the single messages that somebody waits for.
     fn spin(&mut self) -> bool {
-        if self.spin.is_zero() || !self.spin_pays {
+        let is_stream = std::mem::take(&mut self.moved) > STREAM_BYTES;
+        if self.spin.is_zero() || !self.spin_pays || is_stream {
             return false;
         }
         let (clock, budget) = (self.clock, self.spin);
