@@ -1,5 +1,5 @@
 //! What a run costs the server: its processor time, memory and context switches from `/proc`, and, when asked for and
-//! permitted, its system calls ([`calls`]).
+//! permitted, its system calls (`calls`).
 //!
 //! - Three readings of a few small files each; nothing is done while messages are measured.
 //! - Memory is counted from before the first connection of the load, everything else from the first measured message.
