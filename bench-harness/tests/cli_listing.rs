@@ -1,6 +1,6 @@
 //! `trunkline-bench scenarios` and `servers`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
 
 mod command;
 

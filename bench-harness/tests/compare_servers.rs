@@ -1,6 +1,6 @@
 //! `trunkline-bench compare` with real servers, as short as it can be.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
 
 mod command;
 

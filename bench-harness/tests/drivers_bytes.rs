@@ -1,7 +1,7 @@
 //! What comes from a server may be cut anywhere and may be anything: the drivers read the same from any pieces, never panic,
 //! and never take more than there is.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
 
 use bench_harness::load::Credentials;
 use bench_harness::wire::mqtt::Mqtt;

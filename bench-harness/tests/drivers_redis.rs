@@ -1,6 +1,6 @@
 //! Loads on a real Redis: everything arrives, and what goes wrong is said in words.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
 
 mod drivers;
 

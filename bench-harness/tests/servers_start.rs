@@ -1,6 +1,6 @@
 //! The built-in servers that are on this machine start, can be used, and end without leaving anything behind.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test may end here")]
 
 mod command;
 

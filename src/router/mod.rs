@@ -542,18 +542,12 @@ impl Delivering<'_> {
         true
     }
 
+    /// Delivers a run whole. It is never traced: with tracing messages come one by one.
     #[inline(never)]
     fn deliver_run(&mut self, connection: u32, id: SubscriptionId, head: &[u8]) {
         let is_plain = self.run.first.header_len.is_none();
         let head = &head[usize::from(is_plain) * b"H".len()..];
         let delivered = self.outboxes.deliver_run(connection, head, self.run);
-        if let Some(traced) = &mut self.traced {
-            let deliveries = self
-                .run
-                .tails()
-                .map(|tail| Delivery::new(connection, head, tail));
-            traced.extend(deliveries);
-        }
         self.tallies.count_run(id, self.run.count);
         self.counters.delivered.count_run(self.run.count, self.size);
         if delivered == Delivered::OverShare {

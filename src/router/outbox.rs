@@ -251,11 +251,7 @@ impl Outboxes {
         }
         let added = head.len() + tail.len();
         outbox.added(added, slot, &mut self.waiting, self.limits.pending);
-        if outbox.pending > self.share {
-            Delivered::OverShare
-        } else {
-            Delivered::Yes
-        }
+        outbox.load(self.share)
     }
 
     /// Whether the outbox takes that many bytes and is not full then.
@@ -281,11 +277,7 @@ impl Outboxes {
             &mut self.waiting,
             self.limits.pending,
         );
-        if outbox.pending > self.share {
-            Delivered::OverShare
-        } else {
-            Delivered::Yes
-        }
+        outbox.load(self.share)
     }
 
     /// Slows a publisher that fills an outbox above its share.
@@ -451,6 +443,16 @@ impl Outbox {
         }
         let buffer = spare.pop();
         self.open = Batch::reusing(buffer.unwrap_or_else(|| Vec::with_capacity(BATCH_START_BYTES)));
+    }
+
+    /// What to say of a delivery that it has just taken.
+    #[inline(always)]
+    fn load(&self, share: usize) -> Delivered {
+        if self.pending > share {
+            Delivered::OverShare
+        } else {
+            Delivered::Yes
+        }
     }
 
     /// Accounts for bytes that have been put into the open batch.

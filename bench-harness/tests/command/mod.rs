@@ -1,7 +1,11 @@
 //! Runs the program as a person would, and the servers that it needs.
 
 // Every test file uses a part of this, and a test may unwrap.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses a part of this, and a test may end here"
+)]
 
 use std::env;
 use std::path::PathBuf;

@@ -1,7 +1,11 @@
 //! Loads on real servers, looked at from the outside.
 
 // Every test file uses a part of this, and a test may unwrap.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses a part of this, and a test may end here"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
