@@ -37,6 +37,23 @@ impl fmt::Display for ClientNumber {
     }
 }
 
+/// Which account: its position in the configuration's list. An account keeps its number for as long as the process
+/// lives, also when a reload takes others away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(pub u16);
+
+impl AccountId {
+    /// `$G`: where clients are that belong to no other.
+    pub const GLOBAL: AccountId = AccountId(0);
+    /// `$SYS`, unless the configuration names another system account.
+    pub const SYSTEM: AccountId = AccountId(1);
+
+    #[inline]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// Some of the shards of this process.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct ShardSet(u64);

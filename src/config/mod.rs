@@ -6,6 +6,8 @@
 //! - An [`Options`] value that someone else holds has been checked; nobody checks it again.
 //! - What nats-server would accept and we cannot do yet is refused by name, never ignored.
 
+pub mod account;
+pub mod authorization;
 pub mod command_line;
 pub mod duration;
 pub mod file;
@@ -17,16 +19,21 @@ pub mod reference;
 pub mod secret;
 pub mod size;
 pub mod table;
+pub mod tls;
 
+use crate::base::ids::AccountId;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use account::Account;
+pub use authorization::{Auth, Permissions, User};
 pub use command_line::{
     Action, CommandLineError, SignalCommand, SignalRequest, parse_command_line,
 };
 pub use file::{Configured, FileRequest};
 pub use identity::Identity;
 pub use secret::Secret;
+pub use tls::Tls;
 
 use duration::GoDuration;
 use table::TABLE;
@@ -82,6 +89,19 @@ pub struct Options {
 
     pub auth: Auth,
     pub auth_timeout: Duration,
+    /// The user that clients without credentials are; always one of [`Auth::Users`].
+    pub no_auth_user: Option<String>,
+    /// The public nkeys of proxies that are believed.
+    pub trusted_proxies: Vec<String>,
+    /// By [`AccountId`]; `$G` and `$SYS` are always the first two.
+    pub accounts: Vec<Account>,
+    pub system_account: AccountId,
+    /// `None` is plain connections only.
+    pub tls: Option<Tls>,
+    /// Plain connections beside those with TLS.
+    pub allow_non_tls: bool,
+    /// Connections begin with a PROXY protocol header (v1 or v2).
+    pub proxy_protocol: bool,
     pub no_header_support: bool,
     pub no_fast_producer_stall: bool,
     pub lame_duck_duration: Duration,
@@ -182,6 +202,13 @@ impl Options {
             ping_max: 0,
             auth: Auth::None,
             auth_timeout: Duration::ZERO,
+            no_auth_user: None,
+            trusted_proxies: Vec::new(),
+            accounts: account::predefined(),
+            system_account: AccountId::SYSTEM,
+            tls: None,
+            allow_non_tls: false,
+            proxy_protocol: false,
             no_header_support: false,
             no_fast_producer_stall: false,
             lame_duck_duration: Duration::ZERO,
@@ -214,18 +241,6 @@ pub struct Contradiction {
     /// The first key in files of each option that is part of it.
     pub keys: &'static [&'static str],
     pub text: String,
-}
-
-/// Who may connect.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Auth {
-    /// Everybody.
-    #[default]
-    None,
-    /// One user. The password may be empty, as in nats-server.
-    UserPassword { user: String, password: Secret },
-    /// Who knows the token.
-    Token(Secret),
 }
 
 /// A host and perhaps a port, as in `client_advertise`. IPv6 hosts are kept without their brackets.

@@ -561,6 +561,7 @@ impl Client {
             Auth::UserPassword { user, password } => {
                 same(&self.options.user, user) & same(&self.options.password, password.expose())
             }
+            Auth::Users(_) => false,
         }
     }
 
