@@ -71,6 +71,7 @@ pub(super) const HEADINGS: &[(Group, &str)] = &[
     (Group::Logging, "Logging Options"),
     (Group::Authorization, "Authorization Options"),
     (Group::Limits, "Limits"),
+    (Group::Monitor, "Monitoring Options"),
     (Group::Shards, "Shard Options"),
     (Group::Common, "Common Options"),
 ];

@@ -108,6 +108,15 @@ pub struct Options {
     /// Always shorter than `lame_duck_duration`.
     pub lame_duck_grace_period: Duration,
 
+    /// Where to serve HTTP for monitoring; empty is `host`.
+    pub monitor_host: String,
+    /// `None` is no monitoring; 0 lets the kernel choose.
+    pub monitor_port: Option<u16>,
+    /// As it was written: with or without slashes at its ends.
+    pub monitor_base_path: String,
+    /// Closed connections that the monitor can show.
+    pub max_closed_clients: usize,
+
     /// Shards to run; none means one per core of the affinity mask.
     pub shards: Option<u8>,
     /// Microseconds a shard spins before it parks; 0 turns spinning off.
@@ -139,6 +148,15 @@ impl Options {
             ));
         }
         warnings
+    }
+
+    /// Address of the monitoring port: that for clients, unless it has its own.
+    pub fn monitor_host(&self) -> &str {
+        if self.monitor_host.is_empty() {
+            &self.host
+        } else {
+            &self.monitor_host
+        }
     }
 
     /// The checks that look at two options at once, with nats-server's texts.
@@ -213,6 +231,10 @@ impl Options {
             no_fast_producer_stall: false,
             lame_duck_duration: Duration::ZERO,
             lame_duck_grace_period: Duration::ZERO,
+            monitor_host: String::new(),
+            monitor_port: None,
+            monitor_base_path: String::new(),
+            max_closed_clients: 0,
             shards: None,
             spin_us: 0,
         }

@@ -96,6 +96,7 @@ pub enum Group {
     Logging,
     Authorization,
     Limits,
+    Monitor,
     Shards,
     Common,
     Unsupported,
@@ -299,6 +300,11 @@ fn fit<T: TryFrom<i64>>(value: i64) -> T {
     T::try_from(value).unwrap_or_else(|_| unreachable!("{value} passed its row's range"))
 }
 
+/// None at all for 0, and a free one for -1, as nats-server has it.
+fn monitor_port(value: i64) -> Option<u16> {
+    (value != 0).then(|| fit(value.max(0)))
+}
+
 fn some_text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -372,6 +378,9 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// The index and the lanes keep lengths of subjects and arguments in 16 bits (nats-server: 31).
 const CONTROL_LINE_MAX: i64 = 65_535;
+
+/// Of some 500 bytes each, if they are ever needed.
+const CLOSED_MAX: i64 = 1_000_000;
 
 /// Longer spinning is a busy core, not a short cut.
 const SPIN_US_MAX: i64 = 10_000;
@@ -526,6 +535,25 @@ pub static TABLE: &[Row] = &[
         Kind::Integer(1..=INT32_MAX, Zero::Default, |draft, value| draft.options.ping_max = fit(value)),
         "Unanswered PINGs before a client is closed as stale").default("2").config(&["ping_max"], Reload::Live),
 
+    row(Group::Monitor, &["m", "http_port"], "<port>",
+        Kind::Integer(PORTS, Zero::Itself, |draft, value| draft.options.monitor_port = monitor_port(value)),
+        "Use port for HTTP monitoring, -1 for a free one (default: none)")
+        .config(&["http_port", "monitor_port"], Reload::Refused),
+    row(Group::Monitor, &[], "",
+        Kind::Address(PORTS, |draft, host, port| {
+            draft.options.monitor_host = host.to_owned();
+            draft.options.monitor_port = monitor_port(port);
+        }), "Address and port for HTTP monitoring in one; without an address, that for clients")
+        .config(&["http"], Reload::Refused),
+    row(Group::Monitor, &["http_base_path"], "<path>",
+        Kind::Text(|draft, text| { draft.options.monitor_base_path = text.to_owned(); Ok(()) }),
+        "Where the pages of the monitoring port begin (default: /)")
+        .config(&["http_base_path"], Reload::Refused),
+    row(Group::Monitor, &["max_closed_clients"], "<number>",
+        Kind::Integer(1..=CLOSED_MAX, Zero::Default, |draft, value| draft.options.max_closed_clients = fit(value)),
+        "Closed connections that the monitoring port can show").default("10000")
+        .config(&["max_closed_clients"], Reload::Refused),
+
     row(Group::Shards, &["shards"], "<number>",
         Kind::Integer(1..=SHARDS_MAX as i64, Zero::Itself, |draft, value| draft.options.shards = Some(fit(value))),
         "Shards to run, each on a core of its own (default: one per core)").config(&["shards"], Reload::Refused),
@@ -542,7 +570,6 @@ pub static TABLE: &[Row] = &[
     row(Group::Common, &["h", "help"], "", Kind::Request(Request::Help), "Show this message"),
     row(Group::Common, &["v", "version"], "", Kind::Request(Request::Version), "Show version"),
 
-    unsupported(&["m", "http_port"], true).config(&["http_port", "monitor_port"], Reload::Refused),
     unsupported(&["ms", "https_port"], true).config(&["https_port"], Reload::Refused),
     unsupported(&["s", "syslog"], false).config(&["syslog"], Reload::Refused),
     unsupported(&["r", "remote_syslog"], true).config(&["remote_syslog"], Reload::Refused),
@@ -572,7 +599,6 @@ pub static TABLE: &[Row] = &[
     unsupported_key(&["default_sentinel"]),
     unsupported_key(&["feature_flags"]),
     unsupported_key(&["gateway"]),
-    unsupported_key(&["http"]),
     unsupported_key(&["https"]),
     unsupported_key(&["leafnodes", "leaf"]),
     unsupported_key(&["logfile_max_num", "log_max_num"]),
@@ -602,10 +628,6 @@ pub static TABLE: &[Row] = &[
         "Spaces out log lines about failed connections to other servers, of which there are none"),
     ignored(&["disable_sublist_cache", "no_sublist_cache"], Expected::Boolean,
         "Tunes a cache of nats-server's own; no answer depends on it"),
-    ignored(&["http_base_path"], Expected::Text,
-        "Prefixes the paths of the monitoring port, which is refused by its own name"),
-    ignored(&["max_closed_clients"], Expected::Integer,
-        "Limits a list that only the monitoring port shows"),
     ignored(&["no_system_account", "no_system", "no_sys_acc"], Expected::Boolean,
         "There is no system account"),
     ignored(&["prof_block_rate"], Expected::Integer,

@@ -26,6 +26,9 @@ pub(super) struct Cache {
     /// Where the search for an entry to give up goes on.
     hand: usize,
     targets: usize,
+    /// Subscriptions and groups that the answers name, and the most that one ever has.
+    named: usize,
+    widest: usize,
     hasher: FixedState,
 }
 
@@ -65,6 +68,8 @@ impl Cache {
             entries: Vec::new(),
             hand: 0,
             targets: 0,
+            named: 0,
+            widest: 0,
             hasher: FixedState::with_seed(seed),
         }
     }
@@ -120,6 +125,8 @@ impl Cache {
         let entry = &mut self.entries[memo.0 as usize];
         debug_assert_eq!(entry.answer.subject(), answer.subject());
         self.targets = self.targets - entry.answer.weight() + answer.weight();
+        self.named = self.named - entry.answer.width() + answer.width();
+        self.widest = self.widest.max(answer.width());
         answer.area = entry.answer.area;
         entry.stamp = epochs.stamp(answer.area);
         entry.answer = answer;
@@ -132,6 +139,8 @@ impl Cache {
         let stamp = epochs.stamp(answer.area);
         let tag = self.tag(answer.subject());
         self.targets += answer.weight();
+        self.named += answer.width();
+        self.widest = self.widest.max(answer.width());
         let entry = Entry { answer, stamp };
         let key = if self.entries.len() < CACHED_SUBJECTS_MAX {
             self.entries.push(entry);
@@ -161,6 +170,14 @@ impl Cache {
         self.table.len()
     }
 
+    pub(super) fn named(&self) -> usize {
+        self.named
+    }
+
+    pub(super) fn widest(&self) -> usize {
+        self.widest
+    }
+
     #[cfg(test)]
     pub(super) fn targets(&self) -> usize {
         self.targets
@@ -176,6 +193,7 @@ impl Cache {
                 // The entry keeps its subject and its place; only the targets go.
                 let entry = &mut self.entries[key];
                 self.targets -= entry.answer.weight();
+                self.named -= entry.answer.width();
                 let area = entry.answer.area;
                 entry.answer = Answer::new(entry.answer.subject(), Prefix::NoSid, Route::Nobody);
                 entry.answer.area = area;
@@ -198,6 +216,7 @@ impl Cache {
     fn give_up(&mut self, key: usize) {
         let entry = &self.entries[key];
         self.targets -= entry.answer.weight();
+        self.named -= entry.answer.width();
         let tag = self.tag(entry.answer.subject());
         let is_it = |slot: &Slot| slot.key as usize == key;
         if let Ok(found) = self.table.find_entry(tag.hash(), is_it) {

@@ -14,6 +14,7 @@ mod cache;
 mod epochs;
 mod fanout;
 mod groups;
+mod listing;
 mod scouted;
 mod tallies;
 mod trie;
@@ -36,6 +37,7 @@ use trie::Trie;
 
 pub use cache::Memo;
 pub use fanout::{Answer, Fanout, GroupFanout, Route, Target};
+pub use listing::{Listed, Usage};
 pub use scouted::Scouted;
 pub use tallies::Tallies;
 
@@ -56,6 +58,7 @@ pub struct Interest {
     tallies: Tallies,
     epochs: Epochs,
     cache: Cache,
+    usage: Usage,
     scratch: Scratch,
     hasher: FixedState,
 }
@@ -114,6 +117,7 @@ impl Interest {
             tallies: Tallies::default(),
             epochs: Epochs::new(seed),
             cache: Cache::new(seed),
+            usage: Usage::default(),
             scratch: Scratch::default(),
             hasher: FixedState::with_seed(seed),
         }
@@ -137,6 +141,7 @@ impl Interest {
     #[cold]
     #[inline(never)]
     fn make_again(&mut self, subject: &[u8], memo: Memo) -> Option<()> {
+        self.usage.misses += 1;
         let answer = self.resolve(Subject::new(subject)?);
         self.cache.refresh(memo, answer, &self.epochs);
         Some(())
@@ -144,6 +149,7 @@ impl Interest {
 
     #[inline(never)]
     fn make(&mut self, subject: &[u8]) -> Option<Memo> {
+        self.usage.misses += 1;
         let answer = self.resolve(Subject::new(subject)?);
         Some(self.cache.remember(answer, &self.epochs))
     }
@@ -166,6 +172,7 @@ impl Interest {
             in_group: !queue.is_empty(),
         });
         self.tallies.begin(id);
+        self.usage.inserts += 1;
         let weight = if queue.is_empty() {
             let wanted = &mut self.patterns[wanted_id];
             let first = std::mem::replace(&mut wanted.plain, id);
@@ -192,6 +199,7 @@ impl Interest {
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Option<Wants> {
         let gone = self.subscriptions.remove(id)?;
         self.tallies.end(id);
+        self.usage.removes += 1;
         let wanted = &mut self.patterns[gone.pattern];
         let mut queue = Box::<[u8]>::default();
         let weight = if gone.in_group {

@@ -90,6 +90,9 @@ struct Outbox {
     feeders: Vec<Sender>,
     resume_below: usize,
     traffic: Traffic,
+    /// Of `traffic`, the messages in batches that have been taken to be sent, and when the last of them was.
+    messages_taken: u64,
+    delivered_at: Option<Now>,
 }
 
 /// Messages and bytes that went to, or came from, a connection.
@@ -155,6 +158,8 @@ impl Outboxes {
         outbox.progress = self.now;
         outbox.credit = CREDIT_MAX;
         outbox.traffic = Traffic::default();
+        outbox.messages_taken = 0;
+        outbox.delivered_at = None;
     }
 
     /// Drops what is left; a batch in flight is the runtime's to finish.
@@ -197,6 +202,11 @@ impl Outboxes {
     /// Messages delivered to the connection.
     pub fn traffic(&self, slot: u32) -> Traffic {
         self.boxes[slot as usize].traffic
+    }
+
+    /// When messages were last sent to the connection, if any were.
+    pub fn delivered_at(&self, slot: u32) -> Option<Now> {
+        self.boxes[slot as usize].delivered_at
     }
 
     /// Bytes taken in and not yet taken by the kernel.
@@ -329,6 +339,10 @@ impl Outboxes {
         outbox.in_flight = true;
         outbox.unsent = batch.len();
         outbox.progress = self.now;
+        if outbox.messages_taken != outbox.traffic.messages {
+            outbox.messages_taken = outbox.traffic.messages;
+            outbox.delivered_at = Some(self.now);
+        }
         Some(batch)
     }
 

@@ -8,6 +8,7 @@
 //! - A client that has not said who it is can neither publish nor subscribe.
 //! - Whoever calls [`Client::end`] ends all its subscriptions; no other shard or session knows of it afterwards.
 
+mod record;
 mod trace;
 
 use super::close::CloseReason;
@@ -60,6 +61,13 @@ pub struct Client {
     memo: Memo,
     sids: HashTable<SubscriptionId>,
     received: Traffic,
+    started_at: Now,
+    /// When it last published, subscribed or introduced itself.
+    active_at: Now,
+    /// Measured by the last `PONG`, or estimated by the time until `CONNECT`; zero before.
+    rtt: Duration,
+    /// How often it was made to pause.
+    stalls: u64,
     heard_at: Now,
     ping_at: Now,
     /// When the last ping was sent, if one ever was.
@@ -117,6 +125,10 @@ impl Client {
             memo: Memo::default(),
             sids: HashTable::new(),
             received: Traffic::default(),
+            started_at: turn.now,
+            active_at: turn.now,
+            rtt: Duration::ZERO,
+            stalls: 0,
             heard_at: turn.now,
             ping_at: turn.now.after(first_ping),
             pinged_at: None,
@@ -257,6 +269,9 @@ impl Client {
         // Counted here and added up once: per message it would be two more memory operations that wait for each other.
         let mut published = Traffic::default();
         let taken = self.run_each(bytes, whole, turn, &mut published);
+        if published.messages > 0 {
+            self.active_at = turn.now;
+        }
         self.received.add(published);
         turn.router.counters.published.add(published);
         taken
@@ -342,11 +357,17 @@ impl Client {
                 subject,
                 queue,
                 sid,
-            } => self.subscribe(subject, queue, sid, turn),
-            Op::Unsubscribe { sid, max } => self.unsubscribe(sid, max, turn),
+            } => {
+                self.active_at = turn.now;
+                self.subscribe(subject, queue, sid, turn);
+            }
+            Op::Unsubscribe { sid, max } => {
+                self.active_at = turn.now;
+                self.unsubscribe(sid, max, turn);
+            }
             Op::Connect(json) => return self.connect(json, turn),
             Op::Ping => self.pong(turn),
-            Op::Pong => self.pings_out = 0,
+            Op::Pong => self.take_pong(turn.now),
             Op::Ok => {}
             Op::Err(text) => {
                 let text = format!("Client Error {}", String::from_utf8_lossy(text));
@@ -525,6 +546,8 @@ impl Client {
 
     fn connect(&mut self, json: &[u8], turn: &mut Turn<'_>) -> Handled {
         self.auth_deadline = None;
+        self.active_at = turn.now;
+        self.rtt = rtt(self.started_at, turn.now);
         if self.options.merge(json).is_err() {
             return Err(CloseReason::ProtocolViolation);
         }
@@ -616,6 +639,14 @@ impl Client {
         }
     }
 
+    fn take_pong(&mut self, now: Now) {
+        // One that was not asked for measures nothing.
+        if let Some(pinged_at) = self.pinged_at.filter(|_| self.pings_out > 0) {
+            self.rtt = rtt(pinged_at, now);
+        }
+        self.pings_out = 0;
+    }
+
     /// Whether it wants to hear when something about the server changes.
     pub fn wants_updates(&self) -> bool {
         self.options.protocol >= 1 && self.told_account
@@ -628,7 +659,9 @@ impl Client {
 
     /// Stops taking operations in until [`Client::resume`]. Says whether it had not before.
     pub fn pause(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_paused, true)
+        let is_new = !std::mem::replace(&mut self.is_paused, true);
+        self.stalls += u64::from(is_new);
+        is_new
     }
 
     /// Ends a pause and takes in what came meanwhile.
@@ -714,6 +747,11 @@ impl Client {
             info.write_line(into, self.number.0, self.address, occasion);
         });
     }
+}
+
+/// A round trip from the one turn to the other; one within a turn is a nanosecond, as zero means that nothing is known.
+fn rtt(from: Now, to: Now) -> Duration {
+    to.since(from).max(Duration::from_nanos(1))
 }
 
 fn is_gateway_reply(subject: &[u8]) -> bool {

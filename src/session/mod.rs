@@ -3,4 +3,5 @@
 
 pub mod client;
 pub mod close;
+pub mod record;
 pub mod settings;

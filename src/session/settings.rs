@@ -32,6 +32,8 @@ pub struct Settings {
     pub trace: bool,
     /// Bytes of a payload that a trace line shows; 0 is all.
     pub traced_payload_max: usize,
+    /// Closed connections to remember; none unless somebody can ask for them.
+    pub closed_connections_max: usize,
 }
 
 impl Settings {
@@ -59,6 +61,11 @@ impl Settings {
             debug: options.debug,
             trace: options.trace,
             traced_payload_max: options.max_traced_msg_len,
+            closed_connections_max: if options.monitor_port.is_some() {
+                options.max_closed_clients
+            } else {
+                0
+            },
         }
     }
 }

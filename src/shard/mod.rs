@@ -14,21 +14,25 @@
 //! - A slot belongs to its connection until the driver says [`Shard::release`]; what comes late under an old `reuse`
 //!   finds nobody.
 
+mod closed;
 mod lame_duck;
+pub mod survey;
 
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId, ShardId, ShardSet};
-use crate::base::limits::PAUSE;
+use crate::base::limits::{CLOSED_SUBSCRIPTIONS_MAX, PAUSE};
 use crate::base::log::{Level, Log, Record};
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
 use crate::config::duration::GoDuration;
-use crate::interest::{Memo, Scouted};
+use crate::interest::{Memo, Scouted, Usage};
 use crate::mesh::{Item, Mesh, Parcel};
 use crate::router::{Batch, Counters, Outboxes, Router, Sender};
 use crate::session::client::{Client, Turn};
 use crate::session::close::CloseReason;
+use crate::session::record::ClosedConnection;
 use crate::session::settings::Settings;
+use closed::Closed;
 use lame_duck::LameDuck;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -71,6 +75,7 @@ pub struct Shard {
     stuck_check_at: Option<Now>,
     lame_duck: Option<LameDuck>,
     tally: Tally,
+    closed: Closed,
 }
 
 /// A slot's tenant.
@@ -89,6 +94,11 @@ pub struct Tally {
     pub slow_consumers_deadline: u64,
     pub stale: u64,
     pub pauses: u64,
+    /// Connections whose session is over.
+    pub ended: u64,
+    /// Parcels taken in from the other shards, and runs of messages in them.
+    pub parcels: u64,
+    pub runs_from_lanes: u64,
 }
 
 /// A read-only picture of a shard.
@@ -98,6 +108,7 @@ pub struct Snapshot {
     pub subscriptions: usize,
     pub patterns: usize,
     pub cached_subjects: usize,
+    pub usage: Usage,
     pub routed: Counters,
     pub tally: Tally,
 }
@@ -127,6 +138,7 @@ impl Shard {
             stuck_check_at: None,
             lame_duck: None,
             tally: Tally::default(),
+            closed: Closed::new(settings.closed_connections_max),
             settings,
         }
     }
@@ -243,9 +255,11 @@ impl Shard {
         let mut items = parcel.items();
         let mut memo = self.lane_memos[peer.index()];
         let mut scouted = Scouted::default();
+        let mut runs = 0;
         while let Some(item) = items.next() {
             match item {
                 Item::Messages(carried) => {
+                    runs += 1;
                     scouted.hint(&mut memo);
                     self.router.receive(peer, &carried, &mut memo, is_last_word);
                     scouted.look_ahead(self.router.interest(), memo, || items.subjects());
@@ -262,6 +276,8 @@ impl Shard {
             }
         }
         self.lane_memos[peer.index()] = memo;
+        self.tally.parcels += 1;
+        self.tally.runs_from_lanes += runs;
         self.settle();
     }
 
@@ -417,12 +433,13 @@ impl Shard {
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let serving = |(_, seat): &(u32, &Seat)| matches!(seat, Seat::Serving(_));
+        let serving = self.tally.connected - self.tally.ended;
         Snapshot {
-            connections: self.seats.iter().filter(serving).count(),
+            connections: usize::try_from(serving).unwrap_or(usize::MAX),
             subscriptions: self.router.interest().subscription_count(),
             patterns: self.router.interest().pattern_count(),
             cached_subjects: self.router.interest().cached_count(),
+            usage: self.router.interest().usage(),
             routed: self.router.counters,
             tally: self.tally,
         }
@@ -606,6 +623,8 @@ impl Shard {
         if self.client(id).is_none() {
             return;
         }
+        self.remember(id, reason);
+        self.tally.ended += 1;
         let Some(Seat::Serving(mut client)) = self
             .seats
             .get_mut(id.slot)
@@ -629,6 +648,24 @@ impl Shard {
         }
         self.paused.retain(|(_, other)| *other != id);
         self.effects.push(Effect::Close(id));
+    }
+
+    /// Keeps what there is to say of a client that is about to go.
+    fn remember(&mut self, id: ConnectionId, reason: CloseReason) {
+        let Some(client) = self.client(id).filter(|_| self.closed.has_room()) else {
+            return;
+        };
+        let kept = client
+            .subscriptions()
+            .take(CLOSED_SUBSCRIPTIONS_MAX)
+            .collect();
+        let connection = ClosedConnection {
+            record: client.record(&self.router.outboxes),
+            stopped_at: self.now,
+            reason,
+            subscriptions: self.describe(kept),
+        };
+        self.closed.add(connection);
     }
 
     fn with_client(
