@@ -15,6 +15,7 @@
 //! | [`session`] | protocol state of one peer, one file per role |
 //! | [`shard`] | the state machine of one core, sans-IO |
 //! | [`runtime`] | the world outside: threads, io_uring, sockets, clocks, log files |
+//! | [`monitor`] | HTTP monitoring: pages and metrics from what the shards answer |
 //! | [`supervisor`] | start, signals, lame duck, stop |
 #![deny(unsafe_code)]
 
@@ -22,6 +23,7 @@ pub mod base;
 pub mod config;
 pub mod interest;
 pub mod mesh;
+pub mod monitor;
 pub mod protocol;
 pub mod router;
 pub mod runtime;

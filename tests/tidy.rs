@@ -100,13 +100,13 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         word: "TcpStream",
-        rooms: &["runtime"],
-        why: "sockets are the ring's",
+        rooms: &["runtime", "monitor"],
+        why: "sockets are the ring's; the monitor's are its own executor's",
     },
     Fence {
         word: "TcpListener",
-        rooms: &["runtime"],
-        why: "sockets are the ring's",
+        rooms: &["runtime", "monitor"],
+        why: "sockets are the ring's; the monitor's are its own executor's",
     },
     Fence {
         word: "std::fs",

@@ -12,16 +12,20 @@
 //! | [`doorbell`] | waking a shard that sleeps |
 //! | [`listener`] | listening sockets |
 //! | [`logger`] | the log thread |
-//! | `clock` | the one place that reads the time |
+//! | [`clock`] | the one place that reads the time |
+//! | [`pulse`] | what a pump counts of its own work |
+//! | [`usage`] | what the process takes of the machine |
 
 mod acceptor;
 mod buffers;
-mod clock;
+pub mod clock;
 pub mod doorbell;
 pub mod listener;
 pub mod logger;
 pub mod probe;
+pub mod pulse;
 mod pump;
 mod ring;
 mod socket;
 pub mod thread;
+pub mod usage;

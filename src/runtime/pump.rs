@@ -15,6 +15,7 @@ use super::buffers::{BUFFERS, Lent};
 use super::clock::Clock;
 use super::doorbell::Doorbells;
 use super::logger::Logger;
+use super::pulse::Pulse;
 use super::ring::{Event, Ring};
 use super::socket::{InFlight, Socket, Sockets};
 use super::thread::{Common, Directive, Report};
@@ -67,9 +68,9 @@ pub(super) struct Pump {
     /// Connections whose session is over and whose socket is still open.
     closing: Vec<ConnectionId>,
     log: Vec<Record>,
-    /// The time of this turn, and its number.
+    /// The time of this turn.
     now: Now,
-    turns: u64,
+    pulse: Pulse,
     made_way_at: Now,
     /// Whether a little spinning would have spared the last sleep.
     spin_pays: bool,
@@ -120,7 +121,7 @@ impl Pump {
             closing: Vec::new(),
             log: Vec::new(),
             now: Now::ZERO,
-            turns: 0,
+            pulse: Pulse::default(),
             made_way_at: Now::ZERO,
             spin_pays: true,
             moved: 0,
@@ -172,7 +173,7 @@ impl Pump {
     fn turn(&mut self) -> io::Result<bool> {
         let now = self.clock.now();
         self.now = now;
-        self.turns += 1;
+        self.pulse.turn_begins(now);
         self.shard.set_now(now);
         self.ring.submit_and_reap(&mut self.events)?;
         let mut busy = !self.events.is_empty() || self.shard.has_arrivals();
@@ -197,7 +198,9 @@ impl Pump {
         self.close_sockets(now);
         self.write_log();
         // What is queued reaches the kernel at the start of the next turn: there must be one.
-        Ok(busy || self.ring.has_queued())
+        let has_more = busy || self.ring.has_queued();
+        self.pulse.turn_ends(now, has_more);
+        Ok(has_more)
     }
 
     /// Handles what has completed, except received bytes: those wait until the lanes are drained.
@@ -206,7 +209,7 @@ impl Pump {
         for event in events.drain(..) {
             match event {
                 Event::Received { id, bytes, is_last } => {
-                    let turn = self.turns;
+                    let turn = self.pulse.turns;
                     if let Some(socket) = self.sockets.get(id) {
                         socket.heard_in_turn = turn;
                     }
@@ -276,6 +279,7 @@ impl Pump {
             busy = true;
             match inbound {
                 Inbound::Bytes(id, lent) => {
+                    self.pulse.reads += 1;
                     self.moved += self.ring.bytes(&lent).len();
                     if self.sockets.get(id).is_some_and(|socket| !socket.has_ended) {
                         self.shard.receive(id, self.ring.bytes(&lent));
@@ -306,6 +310,9 @@ impl Pump {
                     if let Some(acceptor) = &mut self.acceptor {
                         acceptor.stop(&mut self.ring);
                     }
+                }
+                Directive::Answer(inquiry) => {
+                    (inquiry.reply)(self.shard.answer(&inquiry.question), &self.pulse);
                 }
                 Directive::LameDuck => self.shard.enter_lame_duck(),
                 Directive::ShutDown => {
@@ -383,6 +390,7 @@ impl Pump {
             return;
         };
         self.moved += batch.len();
+        self.pulse.sends += 1;
         let Some(socket) = self.sockets.get(id) else {
             unreachable!("an open outbox has a socket");
         };
@@ -516,7 +524,7 @@ impl Pump {
         let mut rearm = std::mem::take(&mut self.rearm);
         // The first to be armed may take all the buffers there are: those who got nothing in this turn go first, or
         // floods would keep everybody else from being heard.
-        let turn = self.turns;
+        let turn = self.pulse.turns;
         rearm.sort_by_key(|id| {
             self.sockets
                 .get(*id)
@@ -590,12 +598,15 @@ impl Pump {
         }
         let (clock, budget) = (self.clock, self.spin);
         self.spin_pays = clock.spin(budget, || self.has_work());
+        self.pulse.spins += 1;
+        self.pulse.spins_paid += u64::from(self.spin_pays);
         self.spin_pays
     }
 
     /// Sleeps until there is something to do.
     async fn park(&mut self, ear: &mut Ear) -> io::Result<()> {
         let slept_at = self.clock.now();
+        self.pulse.parks += 1;
         self.bells.fall_asleep(self.id());
         self.ring.listen_to_bell(true);
         if !self.has_work() {

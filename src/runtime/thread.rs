@@ -5,11 +5,14 @@ use super::clock::Clock;
 use super::doorbell::Doorbells;
 use super::logger::Logger;
 use super::probe;
+use super::pulse::Pulse;
 use super::pump::Pump;
 use crate::base::ids::ShardId;
 use crate::shard::Shard;
+use crate::shard::survey::{Piece, Question};
 use core_affinity::CoreId;
 use glommio::{LocalExecutorBuilder, Placement};
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender};
@@ -34,8 +37,26 @@ pub enum Directive {
     StopAccepting,
     /// Tell clients that the server is about to go, and close them one by one after the grace period.
     LameDuck,
+    /// Answer this question.
+    Answer(Inquiry),
     /// End every session and stop.
     ShutDown,
+}
+
+/// A question, and where to go with the answer.
+pub struct Inquiry {
+    pub question: Question,
+    /// Called on the shard's thread, between the steps of a turn: it must not wait.
+    pub reply: Reply,
+}
+
+/// Takes an answer away.
+pub type Reply = Box<dyn FnOnce(Piece, &Pulse) + Send>;
+
+impl fmt::Debug for Inquiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.question.fmt(f)
+    }
 }
 
 /// What a shard tells the supervisor.

@@ -129,6 +129,24 @@ pub enum Rank {
     RoundTrip,
 }
 
+impl Rank {
+    /// The figure of a connection that is known in full.
+    pub fn of(self, record: &ConnectionRecord) -> u64 {
+        match self {
+            Rank::Number => record.number.0,
+            Rank::Subscriptions => record.subscriptions as u64,
+            Rank::Pending => record.pending_bytes as u64,
+            Rank::MessagesTo => record.sent.messages,
+            Rank::MessagesFrom => record.received.messages,
+            Rank::BytesTo => record.sent.bytes,
+            Rank::BytesFrom => record.received.bytes,
+            Rank::ActiveAt => record.active_at.nanos(),
+            Rank::StartedAt => record.started_at.nanos(),
+            Rank::RoundTrip => u64::try_from(record.rtt.as_nanos()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
 /// A connection that is wanted, and the figure it is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ranked {

@@ -11,7 +11,9 @@ use crate::base::log::{Level, Record};
 use crate::config::go_text::go_error;
 use crate::config::{Auth, Identity, NATS_SERVER_VERSION, Options};
 use crate::mesh;
+use crate::monitor;
 use crate::protocol::info::ServerInfo;
+use crate::runtime::clock::Clock;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
 use crate::runtime::thread::{self, Common, Directive, Doorway, Report};
@@ -61,6 +63,7 @@ struct Broker<'a> {
     shards: Vec<JoinHandle<()>>,
     messages: Receiver<Message>,
     ports_file: Option<PortsFile>,
+    monitor: Option<monitor::Running>,
     in_lame_duck: bool,
     deserted: usize,
 }
@@ -94,6 +97,7 @@ impl<'a> Broker<'a> {
             ));
         }
         raise_descriptor_limit(logger);
+        let monitor = open_monitor(options, logger)?;
         let (socket, address) = listener::open(&options.host, options.port).map_err(|error| {
             let wanted = host_port(&options.host, options.port);
             let why = format!("listen tcp {wanted}: bind: {}", go_error(&error));
@@ -102,20 +106,33 @@ impl<'a> Broker<'a> {
         let info = server_info(options, server_id, server_name, address);
         let settings = Settings::new(options, info);
         let count = shard_count(options);
-        let (bells, messages, shards) = spawn(options, &settings, socket, count, logger)?;
+        let clock = thread::start_clock();
+        let (bells, messages, shards) = spawn(options, &settings, socket, count, logger, clock)?;
         let mut broker = Broker {
             logger,
             bells,
             shards,
             messages,
             ports_file: None,
+            monitor: None,
             in_lame_duck: false,
             deserted: 0,
         };
         broker.wait_until_ready()?;
         let shown = host_port(&shown_host(&options.host), address.port());
         broker.info(format!("Listening for client connections on {shown}"));
-        broker.write_files(options, identity, address)?;
+        let monitored = monitor.as_ref().map(|port| port.address);
+        if let Some(port) = monitor {
+            let facts = monitor::Facts {
+                options: options.clone(),
+                info: settings.info,
+                bells: broker.bells.clone(),
+                clock,
+                logger: logger.clone(),
+            };
+            broker.monitor = Some(port.serve(facts)?);
+        }
+        broker.write_files(options, identity, address, monitored)?;
         broker.info("Server is ready");
         Ok(broker)
     }
@@ -140,12 +157,13 @@ impl<'a> Broker<'a> {
         options: &Options,
         identity: &Identity,
         address: SocketAddr,
+        monitored: Option<SocketAddr>,
     ) -> Result<(), String> {
         if let Some(path) = &options.pid_file {
             process_files::write_pid_file(path).map_err(|error| error.to_string())?;
         }
         if let Some(folder) = &options.ports_file_dir {
-            match PortsFile::write(folder, identity, address) {
+            match PortsFile::write(folder, identity, address, monitored) {
                 Ok(file) => self.ports_file = Some(file),
                 Err(error) => self.log(Level::Error, error.to_string()),
             }
@@ -202,6 +220,7 @@ impl<'a> Broker<'a> {
 
     fn stop(mut self) {
         self.info("Initiating Shutdown...");
+        self.monitor = None;
         self.tell_all(|| Directive::StopAccepting);
         self.tell_all(|| Directive::ShutDown);
         let mut running = self.shards.len();
@@ -260,6 +279,16 @@ fn announce(logger: &Logger, identity: &Identity, server_id: &str, server_name: 
     }
 }
 
+fn open_monitor(options: &Options, logger: &Logger) -> Result<Option<monitor::Port>, String> {
+    let port = monitor::Port::open(options)?;
+    if let Some(port) = &port {
+        let shown = host_port(options.monitor_host(), port.address.port());
+        let text = format!("Starting http monitor on {shown}");
+        logger.log(Record::new(Level::Info, text));
+    }
+    Ok(port)
+}
+
 fn server_info(
     options: &Options,
     server_id: String,
@@ -306,6 +335,7 @@ fn spawn(
     socket: OwnedFd,
     count: u8,
     logger: &Logger,
+    clock: Clock,
 ) -> Result<Spawned, String> {
     let failed = |what: &str| {
         let what = what.to_owned();
@@ -320,7 +350,7 @@ fn spawn(
         bells: bells.clone(),
         reports,
         logger: logger.clone(),
-        clock: thread::start_clock(),
+        clock,
         spin: Duration::from_micros(u64::from(options.spin_us)),
     };
     let mut cores = thread::cores();

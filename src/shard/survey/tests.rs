@@ -286,21 +286,19 @@ fn connections_are_ranked_by_any_figure_of_their_records() {
         ids[1],
         "PUB a 10\r\n0123456789\r\nPUB b 1\r\nx\r\n",
     );
-    let figures: [(Rank, fn(&ConnectionRecord) -> u64); 10] = [
-        (Rank::Number, |record| record.number.0),
-        (Rank::Subscriptions, |record| record.subscriptions as u64),
-        (Rank::Pending, |record| record.pending_bytes as u64),
-        (Rank::MessagesTo, |record| record.sent.messages),
-        (Rank::MessagesFrom, |record| record.received.messages),
-        (Rank::BytesTo, |record| record.sent.bytes),
-        (Rank::BytesFrom, |record| record.received.bytes),
-        (Rank::ActiveAt, |record| record.active_at.nanos()),
-        (Rank::StartedAt, |record| record.started_at.nanos()),
-        (Rank::RoundTrip, |record| {
-            u64::try_from(record.rtt.as_nanos()).expect("short")
-        }),
+    let ranks = [
+        Rank::Number,
+        Rank::Subscriptions,
+        Rank::Pending,
+        Rank::MessagesTo,
+        Rank::MessagesFrom,
+        Rank::BytesTo,
+        Rank::BytesFrom,
+        Rank::ActiveAt,
+        Rank::StartedAt,
+        Rank::RoundTrip,
     ];
-    for (rank, figure_of) in figures {
+    for rank in ranks {
         let (ranked, ..) = all_ranked(
             &shard,
             &WantedConnections {
@@ -310,7 +308,7 @@ fn connections_are_ranked_by_any_figure_of_their_records() {
         );
         assert_eq!(ranked.len(), 3);
         for one in ranked {
-            assert_eq!(one.figure, figure_of(&record(&shard, one.id)), "{rank:?}");
+            assert_eq!(one.figure, rank.of(&record(&shard, one.id)), "{rank:?}");
         }
     }
 }

@@ -1,0 +1,96 @@
+//! HTTP monitoring: nats-server's pages, their names, types and error texts, from what the shards answer. *Control path.*
+//!
+//! It runs on a thread of its own, which is nicer to the others than they to it, with hyper on a tokio executor of that
+//! one thread. hyper needs sockets and timers that know each other; glommio has both but belongs to the shards, and
+//! another pinned executor would take a core from them. Both crates are the most used of their kind.
+//!
+//! Invariants
+//! - No message passes through here, and none waits for a page: a shard answers between the steps of a turn, a bounded
+//!   piece at a time (`shard::survey`), and only one page that needs many pieces is made at a time.
+//! - Connections, bytes of pages on their way and the time without progress are limited. A wrong query is a 400, a shard
+//!   that does not answer a 503; nothing that comes in makes a panic.
+//! - A page shows what nats-server's shows, or says nothing. Parts that do not exist yet have well-formed empty pages.
+//!
+//! | file | what |
+//! |---|---|
+//! | `server` | the thread, connections, their limits |
+//! | `site` | which path is which page; counts requests |
+//! | `query` | arguments, and nats-server's words for wrong ones |
+//! | `reply` | a page on its way out |
+//! | `surveyor` | asks the shards |
+//! | `go_json` | times, numbers and spans as Go writes them |
+//! | `pages` | one file per page |
+
+mod go_json;
+mod pages;
+mod query;
+mod reply;
+mod server;
+mod site;
+mod surveyor;
+
+use crate::config::Options;
+use crate::config::go_text::go_error;
+use crate::protocol::info::ServerInfo;
+use crate::runtime::clock::Clock;
+use crate::runtime::doorbell::Doorbells;
+use crate::runtime::listener;
+use crate::runtime::logger::Logger;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use tokio::sync::oneshot;
+
+/// The monitoring port, open but not yet served.
+#[derive(Debug)]
+pub struct Port {
+    socket: OwnedFd,
+    pub address: SocketAddr,
+}
+
+/// What the pages need to know of the server beside what its shards tell.
+#[derive(Debug)]
+pub struct Facts {
+    pub options: Options,
+    pub info: ServerInfo,
+    pub bells: Doorbells,
+    pub clock: Clock,
+    pub logger: Logger,
+}
+
+/// Keeps the monitor going until it is dropped.
+#[derive(Debug)]
+pub struct Running {
+    _until: oneshot::Sender<()>,
+}
+
+impl Port {
+    /// Opens the port that the options ask for; none if they ask for none.
+    ///
+    /// # Errors
+    /// nats-server's text of why it cannot be opened.
+    pub fn open(options: &Options) -> Result<Option<Port>, String> {
+        let Some(port) = options.monitor_port else {
+            return Ok(None);
+        };
+        let host = options.monitor_host();
+        let (socket, address) = listener::open(host, port).map_err(|error| {
+            let wanted = server::host_port(host, port);
+            let why = go_error(&error);
+            format!(
+                "Can't start monitoring: can't listen to the monitor port: listen tcp {wanted}: bind: {why}"
+            )
+        })?;
+        Ok(Some(Port { socket, address }))
+    }
+
+    /// Serves the pages from now on.
+    ///
+    /// # Errors
+    /// When the thread cannot be made.
+    pub fn serve(self, facts: Facts) -> Result<Running, String> {
+        let (until, stop) = oneshot::channel();
+        server::spawn(self.socket, facts, stop)
+            .map_err(|error| format!("Can't start monitoring: {error}"))?;
+        Ok(Running { _until: until })
+    }
+}

@@ -1,0 +1,118 @@
+//! The monitor's thread: accepts connections and lets hyper speak HTTP/1.1 on them.
+//!
+//! Limits: so many connections at a time, the others wait in the kernel's queue; a request's head must come in time and
+//! not be too long; a client that takes nothing of its page for a while is closed.
+
+use super::Facts;
+use super::site::Site;
+use crate::base::log::{Level, Record};
+use futures_lite::future::or;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::LocalSet;
+use tokio_io_timeout::TimeoutStream;
+
+const CONNECTIONS_MAX: usize = 256;
+/// nats-server's.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How long a connection may lie idle between two requests.
+const IDLE_MAX: Duration = Duration::from_secs(150);
+/// How long a client may take nothing of what is sent.
+const STUCK_MAX: Duration = Duration::from_secs(10);
+/// How long to wait before accepting again when the process is out of descriptors.
+const BACK_OFF: Duration = Duration::from_millis(250);
+/// Pages may wait, messages may not: where they share a core the shards get nearly all of it.
+const NICENESS: i32 = 10;
+
+/// Starts the thread.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn spawn(socket: OwnedFd, facts: Facts, stop: oneshot::Receiver<()>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    std::thread::Builder::new()
+        .name("monitor".to_owned())
+        .spawn(move || {
+            // A thread's number is a process's for the scheduler. Where it may not be changed, it stays as it is.
+            let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
+            let logger = facts.logger.clone();
+            let site = Rc::new(Site::new(facts));
+            let served = LocalSet::new().block_on(&runtime, serve(socket, site, stop));
+            if let Err(error) = served {
+                let text = format!("Error starting monitor: {error}");
+                logger.log(Record::new(Level::Error, text));
+            }
+        })?;
+    Ok(())
+}
+
+async fn serve(socket: OwnedFd, site: Rc<Site>, mut stop: oneshot::Receiver<()>) -> io::Result<()> {
+    let listener = TcpListener::from_std(socket.into())?;
+    let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let next = async {
+            let seat = Arc::clone(&seats).acquire_owned().await;
+            Some((seat, listener.accept().await))
+        };
+        let stopped = async {
+            // Either way the monitor is over.
+            let _ = (&mut stop).await;
+            None
+        };
+        let Some((seat, accepted)) = or(next, stopped).await else {
+            return Ok(());
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let site = Rc::clone(&site);
+                tokio::task::spawn_local(async move {
+                    talk(stream, site).await;
+                    drop(seat);
+                });
+            }
+            Err(_) => tokio::time::sleep(BACK_OFF).await,
+        }
+    }
+}
+
+/// Answers requests until the client or a limit ends the connection. What goes wrong on it is the client's affair.
+async fn talk(stream: TcpStream, site: Rc<Site>) {
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_read_timeout(Some(IDLE_MAX));
+    stream.set_write_timeout(Some(STUCK_MAX));
+    let answer = service_fn(move |request| {
+        let site = Rc::clone(&site);
+        async move { Ok::<_, Infallible>(site.answer(&request).await) }
+    });
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(HEAD_BYTES_MAX)
+        // As Go writes them, for tools that look for the letters.
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(Box::pin(stream)), answer)
+        .await;
+}
+
+/// An address as it is written in logs and errors.
+pub(super) fn host_port(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
