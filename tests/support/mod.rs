@@ -6,6 +6,8 @@
 //! - [`RawClient`] moves bytes and lines and knows nothing of the protocol: a test that spoke
 //!   through a client library would test what the library lets through.
 //!
+//! - [`http`] asks for monitoring pages.
+//!
 //! Only the standard library and `serde_json` are used, so that a failure here is easy to blame.
 //! Nothing here asserts what a broker should do: that belongs to the tests.
 
@@ -13,6 +15,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod client;
+pub(crate) mod http;
 mod server;
 
 pub(crate) use client::{Message, RawClient};

@@ -85,6 +85,10 @@ impl<'a> Entry<'a> {
         let mut entry = Entry::new(site, shown, &closed.record, closed.stopped_at);
         entry.stop = Some(Time(site.time_of_day(closed.stopped_at)));
         entry.reason = closed.reason.to_string();
+        if closed.record.account == AccountId::GLOBAL {
+            // nats-server keeps no name for it.
+            entry.name_tag = "";
+        }
         let subscriptions = &closed.subscriptions;
         match shown.subscriptions {
             Subscriptions::None => {}
