@@ -258,7 +258,7 @@ fn bad_flags_are_told_in_the_words_of_go() {
 fn what_is_missing_is_refused_and_not_ignored() {
     for words in [
         &["--jetstream"][..],
-        &["-m", "8222"],
+        &["-ms", "8222"],
         &["--tls=false"],
         &["-s"],
     ] {

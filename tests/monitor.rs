@@ -7,6 +7,8 @@
 #[path = "behaviour/cast.rs"]
 #[allow(dead_code, reason = "not everybody appears here")]
 mod cast;
+#[path = "monitor/dashboard.rs"]
+mod dashboard;
 #[path = "monitor/lists.rs"]
 mod lists;
 #[path = "monitor/metrics.rs"]

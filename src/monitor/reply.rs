@@ -2,13 +2,17 @@
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    LOCATION,
+};
 use hyper::{Response, StatusCode};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use tokio::sync::mpsc::Receiver;
 
 /// Bytes of pages that clients have not taken yet, all together. A page of 50,000 connections has some 30 MB.
 const BYTES_MAX: usize = 256 << 20;
@@ -18,6 +22,11 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub(super) const JSON: &str = "application/json";
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const HTML: &str = "text/html; charset=utf-8";
+pub(super) const EVENTS: &str = "text/event-stream";
+
+/// Our own pages need nothing from anywhere else, and nothing that gets into them may fetch anything.
+const OWN_ONLY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; \
+                        connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What a page has come to.
 #[derive(Debug)]
@@ -25,6 +34,8 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) content_type: &'static str,
     pub(super) body: Vec<u8>,
+    /// What comes later, for as long as it comes.
+    pub(super) more: Option<Receiver<Bytes>>,
     /// Where to look instead.
     pub(super) location: Option<String>,
 }
@@ -45,6 +56,7 @@ impl Reply {
             status: StatusCode::OK,
             content_type,
             body: body.into(),
+            more: None,
             location: None,
         }
     }
@@ -54,6 +66,7 @@ impl Reply {
             status: StatusCode::TEMPORARY_REDIRECT,
             content_type: HTML,
             body: b"Temporary Redirect\n".to_vec(),
+            more: None,
             location: Some(path.to_owned()),
         }
     }
@@ -70,6 +83,7 @@ impl From<Refusal> for Reply {
             status,
             content_type: TEXT,
             body: text.into_bytes(),
+            more: None,
             location: None,
         }
     }
@@ -94,6 +108,7 @@ impl Outgoing {
         self.0.set(self.0.get() + reply.body.len());
         let mut response = Response::new(Sending {
             left: reply.body.into(),
+            more: reply.more,
             owed: 0,
             outgoing: self.clone(),
         });
@@ -104,6 +119,10 @@ impl Outgoing {
         if reply.content_type == JSON {
             let everybody = HeaderValue::from_static("*");
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, everybody);
+        } else if reply.content_type == HTML {
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(OWN_ONLY));
+        } else if reply.content_type == EVENTS {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         } else if reply.status == StatusCode::NOT_FOUND {
             let nosniff = HeaderValue::from_static("nosniff");
             headers.insert("x-content-type-options", nosniff);
@@ -121,6 +140,7 @@ impl Outgoing {
 #[derive(Debug)]
 pub(super) struct Sending {
     left: Bytes,
+    more: Option<Receiver<Bytes>>,
     /// What it counts for until it is gone.
     owed: usize,
     outgoing: Outgoing,
@@ -132,21 +152,29 @@ impl Body for Sending {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if self.left.is_empty() {
-            return Poll::Ready(None);
+            let Some(more) = &mut self.more else {
+                return Poll::Ready(None);
+            };
+            return more
+                .poll_recv(context)
+                .map(|next| Some(Ok(Frame::data(next?))));
         }
         let piece = self.left.len().min(PIECE_BYTES);
         Poll::Ready(Some(Ok(Frame::data(self.left.split_to(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left.is_empty()
+        self.left.is_empty() && self.more.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left.len() as u64)
+        match self.more {
+            Some(_) => SizeHint::default(),
+            None => SizeHint::with_exact(self.left.len() as u64),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 /// Everything a page may ask.
@@ -22,6 +23,7 @@ pub(super) struct Site {
     base_path: String,
     outgoing: Outgoing,
     load: Cell<Load>,
+    watchers: Rc<Cell<usize>>,
 }
 
 /// What the processor was doing for us when somebody last asked.
@@ -30,6 +32,19 @@ struct Load {
     at: Now,
     processor_time: Duration,
     percent: f64,
+}
+
+/// Each asks every shard once a second.
+const WATCHERS_MAX: usize = 32;
+
+/// Somebody who watches the dashboard.
+#[derive(Debug)]
+pub(super) struct Watcher(Rc<Cell<usize>>);
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
 }
 
 /// Shorter times than this say little about the load.
@@ -43,6 +58,7 @@ impl Site {
             base_path: base_path(&facts.options.monitor_base_path),
             outgoing: Outgoing::default(),
             load: Cell::default(),
+            watchers: Rc::default(),
             facts,
         }
     }
@@ -75,6 +91,20 @@ impl Site {
         self.load.get().percent
     }
 
+    /// A place among those who watch the dashboard; none if it is full.
+    pub(super) fn watcher(&self) -> Option<Watcher> {
+        let others = self.watchers.get();
+        (others < WATCHERS_MAX).then(|| {
+            self.watchers.set(others + 1);
+            Watcher(Rc::clone(&self.watchers))
+        })
+    }
+
+    /// The link to the first page.
+    pub(super) fn home(&self) -> String {
+        self.base_path.clone()
+    }
+
     /// The link to a page, from the address of the host.
     pub(super) fn link(&self, path: &str) -> String {
         match self.base_path.as_str() {
@@ -84,7 +114,7 @@ impl Site {
     }
 
     /// Answers a request, whatever its method: as in nats-server, they all ask.
-    pub(super) async fn answer(&self, request: &Request<Incoming>) -> Response<Sending> {
+    pub(super) async fn answer(self: &Rc<Site>, request: &Request<Incoming>) -> Response<Sending> {
         let uri = request.uri();
         let reply = match self.find(uri.path()) {
             Found::Page(path) => {

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 /// What each page shows, in nats-server's order.
 const LINKS: &[(&str, &str)] = &[
+    ("Dashboard", "/dashboard"),
     ("General", "/varz"),
     ("JetStream", "/jsz"),
     ("Connections", "/connz"),
@@ -45,7 +46,7 @@ pub(super) fn page(site: &Site) -> Reply {
 }
 
 /// Text that may stand in HTML: the name of a server and a base path are free.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -3,6 +3,7 @@
 mod absent;
 mod accounts;
 mod connz;
+mod dashboard;
 mod healthz;
 mod index;
 mod lanes;
@@ -15,6 +16,7 @@ mod varz;
 use super::query::Query;
 use super::reply::{Refusal, Reply};
 use super::site::Site;
+use std::rc::Rc;
 
 /// Every path there is.
 pub(super) const PATHS: &[&str] = &[
@@ -22,6 +24,8 @@ pub(super) const PATHS: &[&str] = &[
     "/accountz",
     "/accstatz",
     "/connz",
+    "/dashboard",
+    "/dashboard/events",
     "/debug/vars",
     "/gatewayz",
     "/healthz",
@@ -38,12 +42,14 @@ pub(super) const PATHS: &[&str] = &[
 ];
 
 /// Makes the page that is at one of [`PATHS`].
-pub(super) async fn page(path: &str, site: &Site, query: &Query) -> Result<Reply, Refusal> {
+pub(super) async fn page(path: &str, site: &Rc<Site>, query: &Query) -> Result<Reply, Refusal> {
     match path {
         "/" => Ok(index::page(site)),
         "/accountz" => accounts::accountz(site, query).await,
         "/accstatz" => accounts::accstatz(site, query).await,
         "/connz" => connz::page(site, query).await,
+        "/dashboard" => Ok(dashboard::page(site)),
+        "/dashboard/events" => dashboard::events(site),
         "/debug/vars" => process::vars(site).await,
         "/gatewayz" => absent::gatewayz(site, query),
         "/healthz" => healthz::page(site, query).await,
