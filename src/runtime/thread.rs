@@ -6,6 +6,7 @@ use super::doorbell::Doorbells;
 use super::logger::Logger;
 use super::probe;
 use super::pump::Pump;
+use super::scheduling;
 use crate::base::ids::ShardId;
 use crate::shard::Shard;
 use core_affinity::CoreId;
@@ -17,6 +18,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use super::acceptor::Arrival;
+pub use super::idle::Patience;
 
 /// glommio's preemption timer, as good as off. When it has fired before the executor looks at its task queues, which a
 /// short one does whenever the thread is descheduled at the wrong moment, glommio 0.9 parks with a runnable task in the
@@ -62,7 +64,7 @@ pub struct Common {
     pub reports: Sender<Report>,
     pub logger: Logger,
     pub clock: Clock,
-    pub spin: Duration,
+    pub patience: Patience,
 }
 
 /// The cores this process may use, in order.
@@ -109,6 +111,7 @@ fn run(
     {
         return Err(format!("could not be pinned to core {}", core.id));
     }
+    scheduling::ask_for_short_slices();
     let executor = LocalExecutorBuilder::new(Placement::Unbound)
         .name(&format!("shard-{}", shard.id()))
         .io_memory(FILE_MEMORY)
