@@ -6,6 +6,10 @@
 //!
 //! It does not know accounts, mappings or permissions.
 
+mod relation;
+
+pub use relation::{covers, intersection, matches};
+
 use std::fmt;
 
 /// What a message is published to, known to be routable: at least one token, none empty.
