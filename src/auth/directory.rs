@@ -2,6 +2,8 @@
 //!
 //! The order of checks and what each refusal is called are nats-server's (`auth.go`).
 
+use super::certificate::CertificateFacts;
+use super::distinguished_name::DistinguishedName;
 use super::identity::{Identity, Name};
 use super::nonce::{Nonce, NonceKey};
 use super::password::{Compared, Password, PasswordCheck};
@@ -21,6 +23,8 @@ pub struct Directory {
     entry: Entry,
     /// Who clients without credentials are.
     anonymous: Option<Box<str>>,
+    /// Whether a user with a name is found by the client's certificate, and in no other way.
+    maps_certificates: bool,
     proxies: Vec<KeyPair>,
     /// Needed by nkey users and proxies; without them `INFO` has no nonce.
     nonce_key: Option<NonceKey>,
@@ -45,6 +49,8 @@ enum Entry {
 #[derive(Debug)]
 struct User {
     identity: Identity,
+    /// The user's name, where it can be read as one.
+    subject: Option<DistinguishedName>,
     /// `None` for nkey users.
     password: Option<Password>,
     connection_types: Option<Vec<ConnectionType>>,
@@ -57,6 +63,8 @@ pub struct Claim<'a> {
     pub connect: &'a ConnectOptions,
     pub nonce: Option<&'a Nonce>,
     pub connection_type: ConnectionType,
+    /// The client's, if it has shown one that is valid.
+    pub certificate: Option<&'a CertificateFacts>,
 }
 
 /// What becomes of a claim.
@@ -95,6 +103,7 @@ impl Directory {
         Directory {
             entry,
             anonymous: options.no_auth_user.as_deref().map(Box::from),
+            maps_certificates: options.tls.as_ref().is_some_and(|tls| tls.map),
             proxies,
             nonce_key: needs_nonce.then_some(key),
             account_names: options
@@ -163,7 +172,7 @@ impl Directory {
 
     fn examine_user(&self, claim: &Claim<'_>, is_proxied: bool) -> Verdict {
         let connect = claim.connect;
-        let Some((user, is_anonymous)) = self.find(connect) else {
+        let Some((user, is_anonymous)) = self.find(claim) else {
             return SILENT;
         };
         if !user.may_come_by(claim.connection_type) {
@@ -184,10 +193,11 @@ impl Directory {
     }
 
     /// The user that a client claims to be, and whether it is so for want of any claim.
-    fn find(&self, connect: &ConnectOptions) -> Option<(&User, bool)> {
+    fn find(&self, claim: &Claim<'_>) -> Option<(&User, bool)> {
         let Entry::Users { by_name, by_key } = &self.entry else {
             return None;
         };
+        let connect = claim.connect;
         let has_no_password =
             connect.user.is_empty() && connect.password.is_empty() && connect.token.is_empty();
         let anonymous = self.anonymous.as_deref().filter(|_| has_no_password);
@@ -201,6 +211,9 @@ impl Directory {
             if let Some(user) = anonymous.and_then(|name| by_key.get(name)) {
                 return Some((user, true));
             }
+        }
+        if self.maps_certificates {
+            return Some((find_by_certificate(by_name, claim)?, false));
         }
         if let Some(user) = anonymous.and_then(|name| by_name.get(name)) {
             return Some((user, true));
@@ -242,7 +255,12 @@ impl Entry {
 
 impl User {
     fn new(user: &config::User, name: Name, password: Option<&Secret>) -> User {
+        let subject = match &name {
+            Name::User(name) => DistinguishedName::parse(name),
+            Name::Nkey(_) => None,
+        };
         User {
+            subject,
             identity: Identity {
                 account: user.account,
                 name: Some(name),
@@ -257,6 +275,24 @@ impl User {
         let types = self.connection_types.as_ref();
         types.is_none_or(|types| types.contains(&connection_type))
     }
+}
+
+fn find_by_certificate<'d>(
+    by_name: &'d HashMap<Arc<str>, User>,
+    claim: &Claim<'_>,
+) -> Option<&'d User> {
+    let may_come = |user: &&User| user.may_come_by(claim.connection_type);
+    let by_text = |name: &str| by_name.get(name).filter(may_come);
+    let by_subject = |subject: &DistinguishedName| {
+        let named = || {
+            let users = by_name.values().filter(may_come);
+            users.filter_map(|user| Some((user, user.subject.as_ref()?)))
+        };
+        let same = named().find(|(_, name)| *name == subject);
+        let reordered = || named().find(|(_, name)| name.has_same_names(subject));
+        same.or_else(reordered).map(|(user, _)| user)
+    };
+    claim.certificate?.find(by_text, by_subject)
 }
 
 fn decide(compared: Compared, identity: Identity) -> Verdict {

@@ -9,7 +9,9 @@
 //! It does not know connections, and it reads neither clock nor random numbers: a nonce follows from a key that was drawn
 //! at start, a bcrypt hash is compared by whoever has the time ([`Verdict::Check`]).
 
+mod certificate;
 mod directory;
+mod distinguished_name;
 mod identity;
 mod nonce;
 mod password;
@@ -18,6 +20,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::{Attribute, CertificateFacts};
 pub use directory::{Claim, Directory, Refusal, Verdict};
 pub use identity::{Identity, Name};
 pub use nonce::{Nonce, NonceKey};

@@ -3,10 +3,12 @@
 use super::*;
 use crate::base::ids::{AccountId, ClientNumber};
 use crate::config::authorization::{ConnectionType, Credentials};
-use crate::config::{Auth, Options, Secret, User};
+use crate::config::tls::{HandshakeFirst, TlsVersion};
+use crate::config::{Auth, Options, Secret, Tls, User};
 use crate::protocol::connect::ConnectOptions;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use nkeys::KeyPair;
+use std::time::Duration;
 
 const CLIENT: ClientNumber = ClientNumber(7);
 
@@ -44,6 +46,7 @@ fn ask(directory: &Directory, json: &str) -> Verdict {
         connect: &connect,
         nonce: nonce.as_ref(),
         connection_type: ConnectionType::Standard,
+        certificate: None,
     })
 }
 
@@ -259,4 +262,73 @@ fn no_secret_is_printed() {
         .expect("json");
     let printed = format!("{users:?} {connect:?} {:?}", NonceKey::new([b'x'; 32]));
     assert!(!printed.contains("hunter2") && !printed.contains("120, 120"));
+}
+
+#[test]
+fn a_certificate_takes_the_place_of_a_name() {
+    let users = directory(|options| {
+        let mqtt = User {
+            connection_types: Some(vec![ConnectionType::Mqtt]),
+            ..user("x@x", "")
+        };
+        let users = vec![
+            user("CN=ann, O=X", ""),
+            user("ann", "a"),
+            user("bob@x", "b"),
+            mqtt,
+        ];
+        options.auth = Auth::Users(users);
+        options.tls = Some(Tls {
+            certificates: Vec::new(),
+            ca_file: None,
+            verify: true,
+            map: true,
+            timeout: Duration::ZERO,
+            handshake_first: HandshakeFirst::No,
+            min_version: TlsVersion::V1_2,
+            cipher_suites: Vec::new(),
+            curves: Vec::new(),
+            pinned_certs: None,
+            connection_rate_limit: None,
+        });
+    });
+    let attribute = |oid: &str, value: &str| {
+        vec![Attribute {
+            oid: oid.to_owned(),
+            value: Some(value.to_owned()),
+        }]
+    };
+    let by_subject = CertificateFacts {
+        emails: vec!["x@x".to_owned()],
+        subject: vec![attribute("2.5.4.3", "ann"), attribute("2.5.4.10", "X")],
+        ..CertificateFacts::default()
+    };
+    let by_email = CertificateFacts {
+        emails: vec!["bob@x".to_owned()],
+        ..by_subject.clone()
+    };
+    let say = |json: &str, certificate: Option<&CertificateFacts>| {
+        let mut connect = ConnectOptions::default();
+        connect.merge(json.as_bytes()).expect("json");
+        let verdict = users.examine(&Claim {
+            connect: &connect,
+            nonce: None,
+            connection_type: ConnectionType::Standard,
+            certificate,
+        });
+        match verdict {
+            Verdict::Granted(identity) => identity.name,
+            Verdict::Refused(_) | Verdict::Check(..) => None,
+        }
+    };
+    let ann = Some(Name::User("CN=ann, O=X".into()));
+    assert_eq!(say("{}", Some(&by_subject)), ann);
+    assert_eq!(say(r#"{"user":"bob@x"}"#, Some(&by_subject)), ann);
+    // A password that is configured must still be known.
+    assert_eq!(say("{}", Some(&by_email)), None);
+    let bob = Some(Name::User("bob@x".into()));
+    assert_eq!(say(r#"{"pass":"b"}"#, Some(&by_email)), bob);
+    // Without a certificate nobody gets in, whatever they say.
+    assert_eq!(say(r#"{"user":"ann","pass":"a"}"#, None), None);
+    assert_eq!(say("{}", Some(&CertificateFacts::default())), None);
 }

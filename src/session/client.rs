@@ -13,7 +13,7 @@ mod trace;
 
 use super::close::CloseReason;
 use super::settings::Settings;
-use crate::auth::{Identity, Nonce};
+use crate::auth::{CertificateFacts, Identity, Nonce};
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
 use crate::base::limits::SHARED_TAIL_BYTES;
@@ -56,6 +56,8 @@ pub struct Client {
     identity: Identity,
     /// What log lines show of it, with quotes, once it has been let in: `"v1.0:go:name" - "$G/user:bob"`.
     label: Box<str>,
+    /// What its certificate says, if it has shown one.
+    certificate: Option<Box<CertificateFacts>>,
     stage: Stage,
     carry: Vec<u8>,
     /// Bytes of the unfinished operation in all, as far as they are known.
@@ -113,6 +115,7 @@ impl Client {
             options: Box::default(),
             identity: Identity::default(),
             label: Box::default(),
+            certificate: None,
             stage: if wants_credentials {
                 Stage::Unauthorized
             } else {

@@ -16,6 +16,7 @@
 
 mod lame_duck;
 
+use crate::auth::CertificateFacts;
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PAUSE;
@@ -170,6 +171,13 @@ impl Shard {
         }
         self.close(id, CloseReason::MaximumConnectionsExceeded);
         id
+    }
+
+    /// Notes the certificate that a connection has shown before its first byte.
+    pub fn show_certificate(&mut self, id: ConnectionId, facts: CertificateFacts) {
+        if let Some(client) = self.client_mut(id) {
+            client.show_certificate(facts);
+        }
     }
 
     /// Takes in bytes that a connection has sent.

@@ -3,13 +3,18 @@
 //! nats-server lets a client introduce itself anew; what it had subscribed to belongs to who it was, and ends.
 
 use super::{Client, Handled, Stage, Turn};
-use crate::auth::{Claim, Identity, Name, Refusal, Verdict};
+use crate::auth::{CertificateFacts, Claim, Identity, Name, Refusal, Verdict};
 use crate::base::log::Level;
 use crate::config::authorization::ConnectionType;
 use crate::protocol::reply::{self, quoted};
 use crate::session::close::CloseReason;
 
 impl Client {
+    /// Notes the certificate that the client has shown in its handshake; it has been found valid.
+    pub fn show_certificate(&mut self, facts: CertificateFacts) {
+        self.certificate = Some(Box::new(facts));
+    }
+
     pub(super) fn connect(&mut self, json: &[u8], turn: &mut Turn<'_>) -> Handled {
         self.auth_deadline = None;
         if self.options.merge(json).is_err() {
@@ -25,6 +30,7 @@ impl Client {
             connect: &self.options,
             nonce: nonce.as_ref(),
             connection_type: ConnectionType::Standard,
+            certificate: self.certificate.as_deref(),
         });
         match verdict {
             Verdict::Granted(identity) => self.admit(identity, turn),
