@@ -24,4 +24,4 @@ pub use certificate::{Attribute, CertificateFacts};
 pub use directory::{Claim, Directory, Refusal, Verdict};
 pub use identity::{Identity, Name};
 pub use nonce::{Nonce, NonceKey};
-pub use password::PasswordCheck;
+pub use password::{Claimant, PasswordCheck};

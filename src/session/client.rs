@@ -13,10 +13,10 @@ mod trace;
 
 use super::close::CloseReason;
 use super::settings::Settings;
-use crate::auth::{CertificateFacts, Identity, Nonce};
+use crate::auth::{CertificateFacts, Identity, Nonce, PasswordCheck};
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
-use crate::base::limits::SHARED_TAIL_BYTES;
+use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
 use crate::base::log::{Level, Log};
 use crate::interest::{Memo, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
@@ -28,6 +28,7 @@ use crate::protocol::reply::{self, ErrorReply, quoted};
 use crate::router::{Publisher, Router, Sender, Traffic};
 use crate::subject::{self, Pattern};
 use bytes::Bytes;
+use connect::Checking;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
@@ -72,6 +73,8 @@ pub struct Client {
     pinged_at: Option<Now>,
     pings_out: u32,
     auth_deadline: Option<Now>,
+    /// Who it will be if its password turns out to be right.
+    checking: Option<Box<Checking>>,
     is_paused: bool,
     /// Whether the account was told, after the first ping.
     told_account: bool,
@@ -92,6 +95,8 @@ pub struct Turn<'a> {
     pub router: &'a mut Router,
     pub settings: &'a Settings,
     pub log: &'a mut Log,
+    /// Passwords that somebody with more time should compare.
+    pub checks: &'a mut Vec<(ConnectionId, PasswordCheck)>,
     pub now: Now,
 }
 
@@ -131,6 +136,7 @@ impl Client {
             pinged_at: None,
             pings_out: 0,
             auth_deadline: wants_credentials.then(|| turn.now.after(turn.settings.auth_timeout)),
+            checking: None,
             is_paused: false,
             told_account: false,
         };
@@ -173,15 +179,26 @@ impl Client {
     /// Takes in bytes from the connection.
     pub fn receive(&mut self, bytes: &[u8], turn: &mut Turn<'_>) -> Handled {
         self.heard_at = turn.now;
-        if self.is_paused {
-            self.carry.extend_from_slice(bytes);
-            return Ok(());
-        }
         let mut bytes = bytes;
-        while !self.carry.is_empty() && !bytes.is_empty() {
+        while !self.carry.is_empty() && !bytes.is_empty() && !self.is_paused {
             bytes = self.complete_carried(bytes, turn)?;
         }
+        if self.is_paused {
+            return self.keep_for_later(bytes, turn);
+        }
         self.run(bytes, turn)
+    }
+
+    /// Keeps what comes during a pause. Reading is paused too, so it will not be much.
+    #[cold]
+    fn keep_for_later(&mut self, bytes: &[u8], turn: &mut Turn<'_>) -> Handled {
+        if self.checking.is_some() && self.carry.len() + bytes.len() > UNPROVEN_BYTES_MAX {
+            let text = "Too much data before the password was checked";
+            turn.log.add(Level::Error, self.labelled(text));
+            return Err(CloseReason::ProtocolViolation);
+        }
+        self.carry.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// Adds to the unfinished operation what belongs to it, and no more; gives what is left.
@@ -216,7 +233,9 @@ impl Client {
             if taken < carried.len() {
                 self.carry = carried;
                 self.carry.drain(..taken);
-                self.carry.truncate(parser::essential(&self.carry).len());
+                if !self.is_paused {
+                    self.carry.truncate(parser::essential(&self.carry).len());
+                }
             } else if carried.capacity() <= CARRY_KEPT {
                 self.carry = carried;
                 self.carry.clear();
@@ -235,9 +254,10 @@ impl Client {
         self.run_all(bytes, Some(bytes), turn)
     }
 
-    /// Keeps the beginning of an operation for when the rest arrives.
+    /// Keeps the beginning of an operation for when the rest arrives; all that comes next, if the last operation was the
+    /// beginning of a pause.
     fn keep(&mut self, rest: &[u8]) {
-        let rest = if rest.is_empty() {
+        let rest = if rest.is_empty() || self.is_paused {
             rest
         } else {
             parser::essential(rest)
@@ -305,6 +325,9 @@ impl Client {
                     takes_runs = whole.is_none() && self.takes_runs(turn);
                     memo = LineMemo::default();
                     taken += len;
+                    if self.is_paused {
+                        break;
+                    }
                 }
                 Ok(Step::More(wanted)) => {
                     self.wanted = wanted;

@@ -15,6 +15,7 @@ use crate::mesh;
 use crate::protocol::info::ServerInfo;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
+use crate::runtime::password_worker::PasswordWorkers;
 use crate::runtime::thread::{self, Common, Directive, Doorway, Report};
 use crate::runtime::{listener, probe};
 use crate::session::settings::Settings;
@@ -319,8 +320,13 @@ fn spawn(
     forward_signals(sender.clone()).map_err(failed("Could not listen to signals"))?;
     let (reports, shard_reports) = channel();
     forward_reports(shard_reports, sender).map_err(failed("Could not start a thread"))?;
+    // Before anything is pinned: a thread inherits where it may run.
+    let workers = thread::cores().len() / 2;
+    let passwords =
+        PasswordWorkers::start(workers, &bells).map_err(failed("Could not start a thread"))?;
     let common = Common {
         bells: bells.clone(),
+        passwords,
         reports,
         logger: logger.clone(),
         clock: thread::start_clock(),

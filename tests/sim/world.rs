@@ -713,7 +713,7 @@ impl World {
                 Effect::ResumeReading(_) => {
                     connection.is_reading = self.mutant != Mutant::ForgetResume;
                 }
-                Effect::Deserted => {}
+                Effect::CheckPassword(..) | Effect::Deserted => {}
             }
         }
         core.shard.take_log();

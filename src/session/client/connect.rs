@@ -1,13 +1,29 @@
 //! `CONNECT`, and who a client turns out to be.
 //!
+//! Comparing a password with a bcrypt hash takes longer than a shard has time. Meanwhile the client is paused: what it has
+//! sent already is kept, the rest stays in its socket, and the time in which it must prove itself goes on.
+//!
 //! nats-server lets a client introduce itself anew; what it had subscribed to belongs to who it was, and ends.
 
 use super::{Client, Handled, Stage, Turn};
-use crate::auth::{CertificateFacts, Claim, Identity, Name, Refusal, Verdict};
+use crate::auth::{
+    CertificateFacts, Claim, Claimant, Identity, Name, PasswordCheck, Refusal, Verdict,
+};
 use crate::base::log::Level;
 use crate::config::authorization::ConnectionType;
 use crate::protocol::reply::{self, quoted};
 use crate::session::close::CloseReason;
+use std::sync::Arc;
+
+/// A client whose password is being compared.
+#[derive(Debug)]
+pub(super) struct Checking {
+    identity: Identity,
+    /// Without it nobody compares any more.
+    _claimant: Arc<Claimant>,
+    /// It has hung up meanwhile; what it had said before still counts.
+    hung_up: Option<CloseReason>,
+}
 
 impl Client {
     /// Notes the certificate that the client has shown in its handshake; it has been found valid.
@@ -16,7 +32,7 @@ impl Client {
     }
 
     pub(super) fn connect(&mut self, json: &[u8], turn: &mut Turn<'_>) -> Handled {
-        self.auth_deadline = None;
+        let deadline = self.auth_deadline.take();
         if self.options.merge(json).is_err() {
             return Err(CloseReason::ProtocolViolation);
         }
@@ -34,9 +50,62 @@ impl Client {
         });
         match verdict {
             Verdict::Granted(identity) => self.admit(identity, turn),
-            Verdict::Check(check, identity) if check.run() => self.admit(identity, turn),
-            Verdict::Check(..) => Err(self.refuse(Refusal::Credentials(""), turn)),
+            Verdict::Check(check, identity) => {
+                let within = || turn.now.after(turn.settings.auth_timeout);
+                self.auth_deadline = Some(deadline.unwrap_or_else(within));
+                self.have_checked(check, identity, turn);
+                Ok(())
+            }
             Verdict::Refused(refusal) => Err(self.refuse(refusal, turn)),
+        }
+    }
+
+    /// Gives the password to somebody who has the time, and waits.
+    fn have_checked(&mut self, mut check: PasswordCheck, identity: Identity, turn: &mut Turn<'_>) {
+        let checking = Checking {
+            identity,
+            _claimant: check.claim(),
+            hung_up: None,
+        };
+        self.checking = Some(Box::new(checking));
+        self.is_paused = true;
+        turn.checks.push((self.id, check));
+    }
+
+    /// Whether it waits for its password to be compared.
+    pub fn is_being_checked(&self) -> bool {
+        self.checking.is_some()
+    }
+
+    /// It has hung up while its password is being compared: that ends it when what it had said before has been heard.
+    pub fn hang_up_later(&mut self, reason: CloseReason) {
+        if let Some(checking) = &mut self.checking {
+            checking.hung_up = Some(reason);
+        }
+    }
+
+    /// The password has been compared: goes on with what has come meanwhile.
+    pub fn password_checked(&mut self, is_right: bool, turn: &mut Turn<'_>) -> Handled {
+        let Some(checking) = self.checking.take() else {
+            return Ok(());
+        };
+        let Checking {
+            identity, hung_up, ..
+        } = *checking;
+        if !is_right {
+            return Err(self.refuse(Refusal::Credentials(""), turn));
+        }
+        self.auth_deadline = None;
+        self.admit(identity, turn)?;
+        self.resume(turn)?;
+        match hung_up {
+            // The next password, of a second `CONNECT`.
+            Some(reason) if self.is_being_checked() => {
+                self.hang_up_later(reason);
+                Ok(())
+            }
+            Some(reason) => Err(reason),
+            None => Ok(()),
         }
     }
 
