@@ -69,3 +69,11 @@ pub const RESPONSES_SEARCHED_MAX: usize = 4096;
 
 /// Parcels that may wait on full lanes before responses that would have to go over a second lane are dropped and counted.
 pub const RELAYED_PARCELS_MAX: usize = 64;
+
+/// Bytes kept of a client while its password is being compared. Nothing is read meanwhile, so what can have arrived before
+/// fits: a shard's receive buffers hold half as much in all.
+pub const UNPROVEN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Passwords that wait to be compared, per worker. At 60 ms each the last would wait for half a minute, longer than any
+/// client does.
+pub const PASSWORD_CHECKS_MAX: usize = 512;
