@@ -34,6 +34,8 @@ struct ForClient<'a> {
     server: &'a ServerInfo,
     client_id: u64,
     client_ip: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
     #[serde(skip_serializing_if = "is_false")]
     connect_info: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -43,7 +45,9 @@ struct ForClient<'a> {
 /// When an `INFO` is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
-    /// First thing on the connection, or whenever something has changed.
+    /// First thing on the connection.
+    Greeting,
+    /// Something has changed.
     Announcement,
     /// After the first `PING` of a client with `protocol` 1: which account it is bound to.
     Connected,
@@ -53,12 +57,13 @@ pub enum Occasion {
 const GLOBAL_ACCOUNT: &str = "$G";
 
 impl ServerInfo {
-    /// Appends `INFO {…}\r\n` for one client.
+    /// Appends `INFO {…}\r\n` for one client. The first one carries the nonce, if there is any.
     pub fn write_line(
         &self,
         into: &mut Vec<u8>,
         client_id: u64,
         client: SocketAddr,
+        nonce: Option<&str>,
         occasion: Occasion,
     ) {
         let connected = occasion == Occasion::Connected;
@@ -66,6 +71,7 @@ impl ServerInfo {
             server: self,
             client_id,
             client_ip: client.ip().to_canonical().to_string(),
+            nonce,
             connect_info: connected,
             remote_account: if connected { GLOBAL_ACCOUNT } else { "" },
         };

@@ -8,15 +8,16 @@
 //! - A client that has not said who it is can neither publish nor subscribe.
 //! - Whoever calls [`Client::end`] ends all its subscriptions; no other shard or session knows of it afterwards.
 
+mod connect;
 mod trace;
 
 use super::close::CloseReason;
 use super::settings::Settings;
+use crate::auth::{CertificateFacts, Identity, Nonce, PasswordCheck};
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
-use crate::base::limits::SHARED_TAIL_BYTES;
+use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
 use crate::base::log::{Level, Log};
-use crate::config::Auth;
 use crate::interest::{Memo, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
 use crate::protocol::info::Occasion;
@@ -27,12 +28,12 @@ use crate::protocol::reply::{self, ErrorReply, quoted};
 use crate::router::{Publisher, Router, Sender, Traffic};
 use crate::subject::{self, Pattern};
 use bytes::Bytes;
+use connect::Checking;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 
 /// The first ping comes early, to learn the round-trip time (nats-server `firstClientPingInterval`).
 const FIRST_PING_AFTER: Duration = Duration::from_secs(2);
@@ -52,6 +53,12 @@ pub struct Client {
     number: ClientNumber,
     address: SocketAddr,
     options: Box<ConnectOptions>,
+    /// Who it is; of use once the stage is `Connected`.
+    identity: Identity,
+    /// What log lines show of it, with quotes, once it has been let in: `"v1.0:go:name" - "$G/user:bob"`.
+    label: Box<str>,
+    /// What its certificate says, if it has shown one.
+    certificate: Option<Box<CertificateFacts>>,
     stage: Stage,
     carry: Vec<u8>,
     /// Bytes of the unfinished operation in all, as far as they are known.
@@ -66,6 +73,8 @@ pub struct Client {
     pinged_at: Option<Now>,
     pings_out: u32,
     auth_deadline: Option<Now>,
+    /// Who it will be if its password turns out to be right.
+    checking: Option<Box<Checking>>,
     is_paused: bool,
     /// Whether the account was told, after the first ping.
     told_account: bool,
@@ -86,6 +95,8 @@ pub struct Turn<'a> {
     pub router: &'a mut Router,
     pub settings: &'a Settings,
     pub log: &'a mut Log,
+    /// Passwords that somebody with more time should compare.
+    pub checks: &'a mut Vec<(ConnectionId, PasswordCheck)>,
     pub now: Now,
 }
 
@@ -100,13 +111,16 @@ impl Client {
         address: SocketAddr,
         turn: &mut Turn<'_>,
     ) -> Client {
-        let wants_credentials = turn.settings.auth != Auth::None;
+        let wants_credentials = turn.settings.directory.wants_credentials();
         let first_ping = FIRST_PING_AFTER.min(turn.settings.ping_interval);
         let client = Client {
             id,
             number,
             address,
             options: Box::default(),
+            identity: Identity::default(),
+            label: Box::default(),
+            certificate: None,
             stage: if wants_credentials {
                 Stage::Unauthorized
             } else {
@@ -122,10 +136,11 @@ impl Client {
             pinged_at: None,
             pings_out: 0,
             auth_deadline: wants_credentials.then(|| turn.now.after(turn.settings.auth_timeout)),
+            checking: None,
             is_paused: false,
             told_account: false,
         };
-        client.say_info(turn, Occasion::Announcement);
+        client.say_info(turn, Occasion::Greeting);
         turn.log
             .debug(|| client.labelled("Client connection created"));
         client
@@ -152,31 +167,38 @@ impl Client {
         self.sids.len()
     }
 
-    /// A log text that names this client: `ip:port - cid:7 - "v1.0:go:name" - text`.
+    /// A log text that names this client: `ip:port - cid:7 - "v1.0:go:name" - "$G/user:bob" - text`.
     pub fn labelled(&self, text: &str) -> String {
         let ip = self.address.ip().to_canonical();
         let address = SocketAddr::new(ip, self.address.port());
-        match self.options.label() {
-            label if label.is_empty() => format!("{address} - cid:{} - {text}", self.number),
-            label => {
-                let label = quoted(label.as_bytes());
-                format!("{address} - cid:{} - {label} - {text}", self.number)
-            }
-        }
+        let (number, label) = (self.number, &self.label);
+        let gap = if label.is_empty() { "" } else { " - " };
+        format!("{address} - cid:{number}{gap}{label} - {text}")
     }
 
     /// Takes in bytes from the connection.
     pub fn receive(&mut self, bytes: &[u8], turn: &mut Turn<'_>) -> Handled {
         self.heard_at = turn.now;
-        if self.is_paused {
-            self.carry.extend_from_slice(bytes);
-            return Ok(());
-        }
         let mut bytes = bytes;
-        while !self.carry.is_empty() && !bytes.is_empty() {
+        while !self.carry.is_empty() && !bytes.is_empty() && !self.is_paused {
             bytes = self.complete_carried(bytes, turn)?;
         }
+        if self.is_paused {
+            return self.keep_for_later(bytes, turn);
+        }
         self.run(bytes, turn)
+    }
+
+    /// Keeps what comes during a pause. Reading is paused too, so it will not be much.
+    #[cold]
+    fn keep_for_later(&mut self, bytes: &[u8], turn: &mut Turn<'_>) -> Handled {
+        if self.checking.is_some() && self.carry.len() + bytes.len() > UNPROVEN_BYTES_MAX {
+            let text = "Too much data before the password was checked";
+            turn.log.add(Level::Error, self.labelled(text));
+            return Err(CloseReason::ProtocolViolation);
+        }
+        self.carry.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// Adds to the unfinished operation what belongs to it, and no more; gives what is left.
@@ -211,7 +233,9 @@ impl Client {
             if taken < carried.len() {
                 self.carry = carried;
                 self.carry.drain(..taken);
-                self.carry.truncate(parser::essential(&self.carry).len());
+                if !self.is_paused {
+                    self.carry.truncate(parser::essential(&self.carry).len());
+                }
             } else if carried.capacity() <= CARRY_KEPT {
                 self.carry = carried;
                 self.carry.clear();
@@ -230,9 +254,10 @@ impl Client {
         self.run_all(bytes, Some(bytes), turn)
     }
 
-    /// Keeps the beginning of an operation for when the rest arrives.
+    /// Keeps the beginning of an operation for when the rest arrives; all that comes next, if the last operation was the
+    /// beginning of a pause.
     fn keep(&mut self, rest: &[u8]) {
-        let rest = if rest.is_empty() {
+        let rest = if rest.is_empty() || self.is_paused {
             rest
         } else {
             parser::essential(rest)
@@ -278,7 +303,7 @@ impl Client {
         while taken < bytes.len() {
             let left = &bytes[taken..];
             if self.stage == Stage::Unauthorized && !left[0].eq_ignore_ascii_case(&b'c') {
-                return Err(self.refuse(turn));
+                self.begin_without_connect(turn)?;
             }
             if let Some((run, len)) = parser::next_run(left, &limits, &mut memo, takes_runs) {
                 let shared = whole.map(|whole| whole.slice_ref(run.first.tail));
@@ -300,6 +325,9 @@ impl Client {
                     takes_runs = whole.is_none() && self.takes_runs(turn);
                     memo = LineMemo::default();
                     taken += len;
+                    if self.is_paused {
+                        break;
+                    }
                 }
                 Ok(Step::More(wanted)) => {
                     self.wanted = wanted;
@@ -523,57 +551,6 @@ impl Client {
         self.sids.find(sid_hash(sid), is_it).copied()
     }
 
-    fn connect(&mut self, json: &[u8], turn: &mut Turn<'_>) -> Handled {
-        self.auth_deadline = None;
-        if self.options.merge(json).is_err() {
-            return Err(CloseReason::ProtocolViolation);
-        }
-        let headers = self.options.headers && turn.settings.headers;
-        turn.router.outboxes.set_headers(self.id.slot, headers);
-        if self.stage == Stage::Connected {
-            // nats-server lets a client introduce itself anew; what it had subscribed to belongs to who it was.
-            self.end_all_subscriptions(turn);
-        }
-        let relic = !self.options.account.is_empty() || self.options.new_account;
-        if !self.is_authorized(&turn.settings.auth) || relic {
-            return Err(self.refuse(turn));
-        }
-        self.stage = Stage::Connected;
-        if !(0..=1).contains(&self.options.protocol) {
-            return Err(CloseReason::BadClientProtocolVersion);
-        }
-        if self.options.no_responders && !headers {
-            return Err(CloseReason::NoRespondersRequiresHeaders);
-        }
-        if self.options.verbose {
-            self.say(reply::OK, turn);
-        }
-        Ok(())
-    }
-
-    fn is_authorized(&self, auth: &Auth) -> bool {
-        let same = |given: &str, wanted: &str| -> bool {
-            given.as_bytes().ct_eq(wanted.as_bytes()).into()
-        };
-        match auth {
-            Auth::None => true,
-            Auth::Token(token) => same(&self.options.token, token.expose()),
-            Auth::UserPassword { user, password } => {
-                same(&self.options.user, user) & same(&self.options.password, password.expose())
-            }
-            Auth::Users(_) => false,
-        }
-    }
-
-    fn refuse(&self, turn: &mut Turn<'_>) -> CloseReason {
-        let text = match self.options.user.as_str() {
-            "" => "authentication error".to_owned(),
-            user => format!("authentication error - User {}", quoted(user.as_bytes())),
-        };
-        turn.log.add(Level::Error, self.labelled(&text));
-        CloseReason::AuthenticationFailure
-    }
-
     #[cold]
     fn complain(&self, error: ParseError, turn: &mut Turn<'_>) -> CloseReason {
         let (text, reason) = match error {
@@ -710,8 +687,12 @@ impl Client {
 
     fn say_info(&self, turn: &mut Turn<'_>, occasion: Occasion) {
         let info = &turn.settings.info;
+        let nonce = (occasion == Occasion::Greeting)
+            .then(|| turn.settings.directory.nonce(self.number))
+            .flatten();
+        let nonce = nonce.as_ref().map(Nonce::as_str);
         turn.router.outboxes.write(self.id.slot, |into| {
-            info.write_line(into, self.number.0, self.address, occasion);
+            info.write_line(into, self.number.0, self.address, nonce, occasion);
         });
     }
 }

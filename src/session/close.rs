@@ -22,6 +22,8 @@ pub enum CloseReason {
     MaximumControlLineExceeded,
     NoRespondersRequiresHeaders,
     ServerShutdown,
+    ProxyNotTrusted,
+    ProxyRequired,
 }
 
 impl CloseReason {
@@ -29,7 +31,9 @@ impl CloseReason {
     pub fn farewell(self) -> Option<ErrorReply<'static>> {
         match self {
             CloseReason::AuthenticationTimeout => Some(ErrorReply::AuthenticationTimeout),
-            CloseReason::AuthenticationFailure => Some(ErrorReply::AuthorizationViolation),
+            CloseReason::AuthenticationFailure
+            | CloseReason::ProxyNotTrusted
+            | CloseReason::ProxyRequired => Some(ErrorReply::AuthorizationViolation),
             CloseReason::StaleConnection => Some(ErrorReply::StaleConnection),
             CloseReason::BadClientProtocolVersion => Some(ErrorReply::InvalidClientProtocol),
             CloseReason::MaximumConnectionsExceeded => Some(ErrorReply::ConnectionsExceeded),
@@ -81,6 +85,8 @@ impl fmt::Display for CloseReason {
             CloseReason::MaximumControlLineExceeded => "Maximum Control Line Exceeded",
             CloseReason::NoRespondersRequiresHeaders => "No Responders Requires Headers",
             CloseReason::ServerShutdown => "Server Shutdown",
+            CloseReason::ProxyNotTrusted => "Proxy Not Trusted",
+            CloseReason::ProxyRequired => "Proxy Required",
         })
     }
 }

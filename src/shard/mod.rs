@@ -16,6 +16,7 @@
 
 mod lame_duck;
 
+use crate::auth::{CertificateFacts, PasswordCheck};
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PAUSE;
@@ -35,13 +36,15 @@ use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 
 /// What the shard asks its driver to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Effect {
     /// Send what the outbox still holds, close the socket, and say [`Shard::release`].
     Close(ConnectionId),
     /// Take nothing more from the socket; what has arrived already may still be handed in.
     PauseReading(ConnectionId),
     ResumeReading(ConnectionId),
+    /// Compare this password, which takes long, and say [`Shard::password_checked`], or [`Shard::password_unchecked`].
+    CheckPassword(ConnectionId, PasswordCheck),
     /// In lame duck mode: the last client has gone.
     Deserted,
 }
@@ -64,6 +67,8 @@ pub struct Shard {
     /// Messages whose queue group seemed empty; looked at again when every lane has been drained once more.
     second_look: Vec<(ShardId, Parcel)>,
     effects: Vec<Effect>,
+    /// Passwords to be compared; they become effects.
+    checks: Vec<(ConnectionId, PasswordCheck)>,
     log: Log,
     now: Now,
     rng: Rng,
@@ -121,6 +126,7 @@ impl Shard {
             lane_memos: vec![Memo::default(); shards],
             second_look: Vec::new(),
             effects: Vec::new(),
+            checks: Vec::new(),
             log: Log::new(settings.debug, settings.trace),
             now: Now::ZERO,
             rng,
@@ -172,6 +178,13 @@ impl Shard {
         id
     }
 
+    /// Notes the certificate that a connection has shown before its first byte.
+    pub fn show_certificate(&mut self, id: ConnectionId, facts: CertificateFacts) {
+        if let Some(client) = self.client_mut(id) {
+            client.show_certificate(facts);
+        }
+    }
+
     /// Takes in bytes that a connection has sent.
     pub fn receive(&mut self, id: ConnectionId, bytes: &[u8]) {
         self.with_client(id, |client, turn| client.receive(bytes, turn));
@@ -183,8 +196,31 @@ impl Shard {
         if reason == CloseReason::ClientClosed {
             // It was told that it may leave its bytes here; a pause must not make them disappear.
             self.resume(id);
+            if let Some(client) = self.client_mut(id)
+                && client.is_being_checked()
+            {
+                return client.hang_up_later(reason);
+            }
         }
         self.close(id, reason);
+        self.settle();
+    }
+
+    /// The password of a connection has been compared.
+    pub fn password_checked(&mut self, id: ConnectionId, is_right: bool) {
+        self.with_client(id, |client, turn| client.password_checked(is_right, turn));
+        if self
+            .client(id)
+            .is_some_and(|client| !client.is_being_checked())
+        {
+            self.effects.push(Effect::ResumeReading(id));
+        }
+        self.settle();
+    }
+
+    /// So many passwords wait to be compared that this one's turn would not come in time.
+    pub fn password_unchecked(&mut self, id: ConnectionId) {
+        self.close(id, CloseReason::AuthenticationTimeout);
         self.settle();
     }
 
@@ -404,6 +440,10 @@ impl Shard {
 
     /// What the driver has to do, oldest first.
     pub fn take_effects(&mut self, into: &mut Vec<Effect>) {
+        for (id, check) in self.checks.drain(..) {
+            self.effects.push(Effect::PauseReading(id));
+            self.effects.push(Effect::CheckPassword(id, check));
+        }
         into.append(&mut self.effects);
     }
 
@@ -646,6 +686,7 @@ impl Shard {
             router: &mut self.router,
             settings: &self.settings,
             log: &mut self.log,
+            checks: &mut self.checks,
             now: self.now,
         };
         if let Err(reason) = act(client, &mut turn) {
@@ -658,6 +699,7 @@ impl Shard {
             router: &mut self.router,
             settings: &self.settings,
             log: &mut self.log,
+            checks: &mut self.checks,
             now: self.now,
         }
     }
