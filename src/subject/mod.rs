@@ -9,6 +9,10 @@
 mod mappings;
 mod transform;
 
+mod relation;
+
+pub use relation::{covers, intersection, matches};
+
 use std::fmt;
 
 pub use mappings::{Destination, Mapped, Mapping, MappingError, Mappings};
