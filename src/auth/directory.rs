@@ -7,6 +7,7 @@ use super::distinguished_name::DistinguishedName;
 use super::identity::{Identity, Name};
 use super::nonce::{Nonce, NonceKey};
 use super::password::{Compared, Password, PasswordCheck};
+use super::permissions::Permissions;
 use super::signature::{verify_proxy, verify_user};
 use crate::base::ids::{AccountId, ClientNumber};
 use crate::config::authorization::{ConnectionType, Credentials};
@@ -270,6 +271,10 @@ impl User {
             subject,
             identity: Identity {
                 account: user.account,
+                permissions: user
+                    .permissions
+                    .as_ref()
+                    .map(|permissions| Arc::new(Permissions::new(permissions))),
                 name: Some(name),
             },
             password: password.map(Password::new),
