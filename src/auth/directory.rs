@@ -123,7 +123,7 @@ impl Directory {
         !matches!(self.entry, Entry::Everybody)
     }
 
-    /// Whether `INFO` says so: not if the configuration names a user for clients that have none.
+    /// Whether the first `INFO` says so: not if the configuration names a user for clients that have none. Later ones do.
     pub fn announces_credentials(&self) -> bool {
         let is_named = |name: &str| !config::is_anybody(name);
         self.wants_credentials() && !self.anonymous.as_deref().is_some_and(is_named)

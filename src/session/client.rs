@@ -33,6 +33,7 @@ use connect::Checking;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use permissions::Granted;
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -704,8 +705,11 @@ impl Client {
         Ok(())
     }
 
-    /// Ends its subscriptions, here and in the eyes of the other shards.
+    /// Says what there is to say about it, and ends its subscriptions, here and in the eyes of the other shards.
     pub fn end(&mut self, reason: CloseReason, turn: &mut Turn<'_>) {
+        if let Some(farewell) = reason.farewell() {
+            self.say_error(&farewell, turn);
+        }
         self.end_all_subscriptions(turn);
         turn.log
             .debug(|| self.labelled(&format!("Client connection closed: {reason}")));
@@ -714,7 +718,8 @@ impl Client {
     fn say(&self, bytes: &[u8], turn: &mut Turn<'_>) {
         turn.log.trace(|| {
             let text = String::from_utf8_lossy(bytes);
-            self.labelled(&format!("->> [{}]", text.trim_end()))
+            let text = text.trim_end().trim_start_matches('+');
+            self.labelled(&format!("->> [{text}]"))
         });
         turn.router
             .outboxes
@@ -723,17 +728,21 @@ impl Client {
 
     fn say_error(&self, error: &ErrorReply<'_>, turn: &mut Turn<'_>) {
         turn.log
-            .trace(|| self.labelled(&format!("->> [-ERR '{}']", error.text())));
+            .trace(|| self.labelled(&format!("->> [-ERR {}]", error.text())));
         turn.router
             .outboxes
             .write(self.id.slot, |into| error.write(into));
     }
 
     fn say_info(&self, turn: &mut Turn<'_>, occasion: Occasion) {
-        let info = &turn.settings.info;
-        let nonce = (occasion == Occasion::Greeting)
-            .then(|| turn.settings.directory.nonce(self.number))
-            .flatten();
+        let (directory, mut info) = (&turn.settings.directory, Cow::Borrowed(&turn.settings.info));
+        let mut nonce = None;
+        if occasion == Occasion::Greeting {
+            nonce = directory.nonce(self.number);
+            if info.auth_required && !directory.announces_credentials() {
+                info.to_mut().auth_required = false;
+            }
+        }
         let nonce = nonce.as_ref().map(Nonce::as_str);
         turn.router.outboxes.write(self.id.slot, |into| {
             info.write_line(into, self.number.0, self.address, nonce, occasion);

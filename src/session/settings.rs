@@ -41,7 +41,7 @@ impl Settings {
     pub fn new(options: &Options, mut info: ServerInfo, key: NonceKey) -> Settings {
         let limited = |value: usize| (value > 0).then_some(value);
         let directory = Directory::new(options, key);
-        info.auth_required = directory.announces_credentials();
+        info.auth_required = directory.wants_credentials();
         Settings {
             directory: Arc::new(directory),
             info,
