@@ -56,6 +56,20 @@ pub const PAUSE_EARNED_BY_BYTES: usize = 512 * 1024;
 /// Publishers that one outbox remembers having paused; the pauses of further ones end by themselves.
 pub const FEEDERS_MAX: usize = 64;
 
+/// Accounts that one request may go through by service imports; longer chains are refused with the configuration
+/// (nats-server: 1,024). Each step of it is a frame on the shard's stack.
+pub const IMPORT_CHAIN_MAX: usize = 32;
+
+/// Requests through service imports whose responses one shard waits for. An entry is some 150 bytes. At one more the
+/// one that would have expired first is given up: its response finds nobody.
+pub const RESPONSES_AWAITED_MAX: usize = 1 << 20;
+
+/// Awaited responses that are looked through when a wildcard subscription ends; with more, each waits for its threshold.
+pub const RESPONSES_SEARCHED_MAX: usize = 4096;
+
+/// Parcels that may wait on full lanes before responses that would have to go over a second lane are dropped and counted.
+pub const RELAYED_PARCELS_MAX: usize = 64;
+
 /// Bytes kept of a client while its password is being compared. Nothing is read meanwhile, so what can have arrived before
 /// fits: a shard's receive buffers hold half as much in all.
 pub const UNPROVEN_BYTES_MAX: usize = 4 * 1024 * 1024;

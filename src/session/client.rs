@@ -8,6 +8,7 @@
 //! - A client that has not said who it is can neither publish nor subscribe.
 //! - Whoever calls [`Client::end`] ends all its subscriptions; no other shard or session knows of it afterwards.
 
+mod account;
 mod connect;
 mod permissions;
 mod trace;
@@ -19,15 +20,16 @@ use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
 use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
 use crate::base::log::{Level, Log};
-use crate::interest::{Memo, Scouted, SubscriptionId};
+use crate::interest::{Memo, Scope, Scouted, SubscriptionId, Wish};
 use crate::protocol::connect::ConnectOptions;
-use crate::protocol::info::Occasion;
+use crate::protocol::info::{Addressee, Occasion};
 use crate::protocol::message::{Message, Run, write_tail};
 use crate::protocol::op::Op;
 use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
 use crate::protocol::reply::{self, ErrorReply, quoted};
-use crate::router::{Publisher, Router, Sender, Traffic};
+use crate::router::{Published, Publisher, Router, Sender, Traffic};
 use crate::subject::{self, Pattern};
+use account::Place;
 use bytes::Bytes;
 use connect::Checking;
 use foldhash::fast::FixedState;
@@ -64,6 +66,8 @@ pub struct Client {
     label: Box<str>,
     /// What its certificate says, if it has shown one.
     certificate: Option<Box<CertificateFacts>>,
+    /// What it may do where it is.
+    place: Place,
     stage: Stage,
     carry: Vec<u8>,
     /// Bytes of the unfinished operation in all, as far as they are known.
@@ -77,6 +81,9 @@ pub struct Client {
     /// When the last ping was sent, if one ever was.
     pinged_at: Option<Now>,
     pings_out: u32,
+    started: Now,
+    /// How long a word takes to the client and back, as far as it is known.
+    round_trip: Duration,
     auth_deadline: Option<Now>,
     /// Who it will be if its password turns out to be right.
     checking: Option<Box<Checking>>,
@@ -127,6 +134,7 @@ impl Client {
             granted: None,
             label: Box::default(),
             certificate: None,
+            place: Place::of_nobody(turn.settings),
             stage: if wants_credentials {
                 Stage::Unauthorized
             } else {
@@ -141,6 +149,8 @@ impl Client {
             ping_at: turn.now.after(first_ping),
             pinged_at: None,
             pings_out: 0,
+            started: turn.now,
+            round_trip: Duration::ZERO,
             auth_deadline: wants_credentials.then(|| turn.now.after(turn.settings.auth_timeout)),
             checking: None,
             is_paused: false,
@@ -320,7 +330,9 @@ impl Client {
                 scouted.hint(&mut self.memo);
                 self.publish(&run, shared.as_ref(), turn);
                 taken += len;
-                let subjects = || parser::subjects(&bytes[taken..], &limits);
+                let scope = Scope::published(self.place.account);
+                let subjects =
+                    || parser::subjects(&bytes[taken..], &limits).map(|subject| (scope, subject));
                 scouted.look_ahead(turn.router.interest(), self.memo, subjects);
                 continue;
             }
@@ -353,7 +365,7 @@ impl Client {
     fn parse_limits(&self, settings: &Settings) -> Limits {
         Limits {
             control_line: settings.control_line_max,
-            payload: settings.payload_max,
+            payload: self.place.payload_max,
             headers: self.options.headers && settings.headers,
         }
     }
@@ -380,7 +392,7 @@ impl Client {
             Op::Unsubscribe { sid, max } => self.unsubscribe(sid, max, turn),
             Op::Connect(json) => return self.connect(json, turn),
             Op::Ping => self.pong(turn),
-            Op::Pong => self.pings_out = 0,
+            Op::Pong => self.hear_pong(turn),
             Op::Ok => {}
             Op::Err(text) => {
                 let text = format!("Client Error {}", String::from_utf8_lossy(text));
@@ -402,6 +414,15 @@ impl Client {
         if self.options.pedantic && !subject::is_pedantic_publish(message.subject) {
             self.say_error(&ErrorReply::InvalidPublishSubject, turn);
         }
+        if self.place.has_mappings {
+            return self.publish_mapped(run, shared, turn);
+        }
+        self.publish_unmapped(run, shared, turn);
+    }
+
+    #[inline]
+    fn publish_unmapped(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) {
+        let message = &run.first;
         if self.granted.is_some() && self.is_refused(run, shared, turn) {
             return;
         }
@@ -416,10 +437,15 @@ impl Client {
                 shard: turn.router.mesh.shard().0,
                 connection: self.id,
             },
+            account: self.place.account,
             echo: self.options.echo,
             memo: &mut self.memo,
         };
-        let reached = turn.router.publish(publisher, run, shared);
+        let reached = match turn.router.publish(publisher, run, shared) {
+            Published::Somebody => true,
+            Published::Nobody => false,
+            Published::Abroad => self.publish_abroad(run, shared, turn),
+        };
         if !reached && message.reply_len > 0 && self.options.no_responders {
             self.say_no_responders(message, turn);
         }
@@ -437,7 +463,7 @@ impl Client {
         }
         if run.count > 1 && granted.may_respond() {
             for one in run.singly() {
-                self.publish(&one, shared, turn);
+                self.publish_unmapped(&one, shared, turn);
             }
             return true;
         }
@@ -486,7 +512,7 @@ impl Client {
     #[cold]
     fn say_no_responders(&self, message: &Message<'_>, turn: &mut Turn<'_>) {
         let reply = message.reply();
-        let Some(id) = turn.router.subscription_for(self.id.slot, reply) else {
+        let Some(id) = turn.router.subscription_for(self.place.account, self.id.slot, reply) else {
             return;
         };
         let sid = turn.router.interest().subscription(id).sid.clone();
@@ -520,7 +546,8 @@ impl Client {
             turn.log.add(Level::Error, self.labelled(&text));
             return self.say_error(&ErrorReply::SubscriptionTooDeep(subject), turn);
         }
-        if settings
+        if self
+            .place
             .subscriptions_max
             .is_some_and(|max| self.sids.len() >= max)
         {
@@ -534,7 +561,13 @@ impl Client {
             let Some(pattern) = Pattern::new(subject) else {
                 return self.say_error(&ErrorReply::InvalidSubject, turn);
             };
-            let id = turn.router.subscribe(self.id.slot, pattern, queue, sid);
+            let id = turn.router.subscribe(&Wish {
+                account: self.place.account,
+                connection: self.id.slot,
+                pattern,
+                queue,
+                sid,
+            });
             let interest = turn.router.interest();
             let rehash = |id: &u32| sid_hash(interest.subscription(*id).sid.as_slice());
             self.sids.insert_unique(sid_hash(sid), id, rehash);
@@ -615,7 +648,7 @@ impl Client {
                 CloseReason::ProtocolViolation,
             ),
             ParseError::PayloadTooLarge(size) => {
-                let max = turn.settings.payload_max;
+                let max = self.place.payload_max;
                 let text = format!("maximum payload exceeded: {size} vs {max}");
                 (text, CloseReason::MaximumPayloadExceeded)
             }
@@ -711,6 +744,7 @@ impl Client {
             self.say_error(&farewell, turn);
         }
         self.end_all_subscriptions(turn);
+        self.leave(turn);
         turn.log
             .debug(|| self.labelled(&format!("Client connection closed: {reason}")));
     }
@@ -743,9 +777,15 @@ impl Client {
                 info.to_mut().auth_required = false;
             }
         }
-        let nonce = nonce.as_ref().map(Nonce::as_str);
+        let addressee = Addressee {
+            client_id: self.number.0,
+            address: self.address,
+            nonce: nonce.as_ref().map(Nonce::as_str),
+            account: turn.settings.accounts.name(self.place.account),
+            payload_max: u32::try_from(self.place.payload_max).unwrap_or(info.max_payload),
+        };
         turn.router.outboxes.write(self.id.slot, |into| {
-            info.write_line(into, self.number.0, self.address, nonce, occasion);
+            info.write_line(into, &addressee, occasion);
         });
     }
 }

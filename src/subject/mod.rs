@@ -4,13 +4,19 @@
 //! last for one or more. Bytes other than white space are free, so `foo*` is a literal token. White space cannot occur:
 //! the control line was split at it.
 //!
-//! It does not know accounts, mappings or permissions.
+//! `transform` turns subjects into others, `mappings` says which. It does not know accounts or permissions.
 
+mod mappings;
 mod pattern_set;
+mod relation;
+mod transform;
 
 use std::fmt;
 
+pub use mappings::{Destination, Mapped, Mapping, MappingError, Mappings};
 pub use pattern_set::PatternSet;
+pub use relation::{covers, intersection, matches};
+pub use transform::{Reason, Transform, TransformError, numbered, unnumbered};
 
 /// What a message is published to, known to be routable: at least one token, none empty.
 ///
