@@ -77,3 +77,10 @@ pub const UNPROVEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Passwords that wait to be compared, per worker. At 60 ms each the last would wait for half a minute, longer than any
 /// client does.
 pub const PASSWORD_CHECKS_MAX: usize = 512;
+
+/// Subjects for which a connection with permissions remembers whether it may publish to them (as nats-server).
+pub const REMEMBERED_SUBJECTS_MAX: usize = 128;
+
+/// Reply subjects that a connection with `allow_responses` remembers; of the latest half as many none is forgotten.
+/// nats-server has no bound but their age.
+pub const REMEMBERED_REPLIES_MAX: usize = 1 << 16;
