@@ -38,9 +38,9 @@ use std::sync::Arc;
 
 pub use crate::mesh::Sender;
 pub use batch::Batch;
-pub use observed::{Asked, Delivery};
-use observed::Observed;
 pub use imports::{Describe, Detail};
+use observed::Observed;
+pub use observed::{Asked, Delivery};
 use outbox::Delivered;
 pub use outbox::{OutboxLimits, Outboxes, Traffic};
 
