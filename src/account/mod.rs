@@ -89,7 +89,7 @@ impl Accounts {
     fn add_imports(&mut self, index: usize, account: &config::Account) -> Result<(), AccountError> {
         let importer = AccountId(u16::try_from(index).unwrap_or(u16::MAX));
         for import in &account.imports {
-            let refused = |why| AccountError::new(account, import, why);
+            let refused = |why: &str| AccountError::new(account, import, why);
             let exporter = self.get(import.from).ok_or_else(|| refused("there is no such account"))?;
             match &import.kind {
                 ImportKind::Stream { to } => {

@@ -1,7 +1,7 @@
 //! Imported services: subjects of an account whose messages are requests to another one.
 
 use super::export::ExportId;
-use super::stream::no_chance;
+use super::stream::{no_chance, way_back};
 use crate::base::ids::AccountId;
 use crate::config::account::Import;
 use crate::subject::{
@@ -47,7 +47,8 @@ impl ServiceImports {
     pub(super) fn add(&mut self, import: ServiceImport) {
         let index = self.all.len();
         if Pattern::new(&import.here).is_some_and(Pattern::is_literal) {
-            self.literals.entry_ref(&*import.here).or_default().push(index);
+            let here = import.here.clone();
+            self.literals.entry(here).or_default().push(index);
         } else {
             self.wildcards.push(index);
         }
@@ -93,7 +94,7 @@ impl ServiceImport {
         } else {
             // Strict and backwards, as nats-server does it: only the side here may have its wildcards in another order.
             let to_here = Transform::compile_strict(&there, &numbered(here))?;
-            Names::Changed(to_here.reverse().ok_or_else(TransformError::invalid_subject)?)
+            Names::Changed(way_back(&to_here, here)?)
         };
         Ok(ServiceImport {
             from: import.from,

@@ -3,7 +3,7 @@
 use crate::base::ids::AccountId;
 use crate::config::account::Import;
 use crate::subject::{
-    Pattern, Transform, TransformError, intersection, numbered, unnumbered,
+    Pattern, Reason, Transform, TransformError, intersection, numbered, unnumbered,
 };
 use std::borrow::Cow;
 
@@ -40,8 +40,7 @@ impl StreamImport {
             Names::Literal
         } else {
             let to_here = Transform::compile_strict(there, &numbered(to))?;
-            // A strict one uses every wildcard once, so that there is a way back.
-            let to_there = to_here.reverse().ok_or_else(TransformError::invalid_subject)?;
+            let to_there = way_back(&to_here, to)?;
             Names::Changed { to_here, to_there }
         };
         Ok(StreamImport {
@@ -86,6 +85,14 @@ impl StreamImport {
     pub fn keeps_subjects(&self) -> bool {
         matches!(self.names, Names::Same)
     }
+}
+
+/// A strict transform uses as many wildcards as there are; it has a way back when it uses none twice.
+pub(super) fn way_back(transform: &Transform, text: &str) -> Result<Transform, TransformError> {
+    transform.reverse().ok_or_else(|| TransformError {
+        reason: Reason::UnusedWildcards,
+        place: text.to_owned(),
+    })
 }
 
 /// The transforms of imports have no functions that ask for chance.

@@ -11,7 +11,13 @@
 //!   are known and of the right type, [`gathered`] keeps what they said until it can be put together.
 
 pub(super) mod accounts;
+mod crossings;
+mod cycles;
+mod exported;
+mod exports;
 mod gathered;
+mod imports;
+pub(super) mod mappings;
 pub(super) mod permissions;
 pub(super) mod proxies;
 mod subjects;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use self::blocks::{ANY, BLOCKS, LIST, LIST_OR_MAP, MAP, TEXT};
 use super::duration::{GoDuration, parse_duration};
-use super::file::{Field, Reader, accounts, permissions, proxies, users};
+use super::file::{Field, Reader, accounts, mappings, permissions, proxies, users};
 use super::size::parse_size;
 use super::{Draft, HostPort, LAME_DUCK_DURATION_MIN, Secret};
 use crate::base::limits::SHARDS_MAX;
@@ -537,6 +537,9 @@ pub static TABLE: &[Row] = &[
     row(Group::Authorization, &[], "", Kind::Block(LIST_OR_MAP, accounts::read),
         "Accounts: subject spaces of their own, by name; or a list of their names")
         .config(&["accounts"], Reload::Live),
+    row(Group::Authorization, &[], "", Kind::Block(MAP, mappings::of_server),
+        "From subjects to those that messages are routed by instead, for clients of no account; \
+         a subject, or destinations with weights").config(&["mappings", "maps"], Reload::Live),
     row(Group::Authorization, &[], "", Kind::Block(TEXT, accounts::system_account),
         "The account of the server's own events and services (default: $SYS)")
         .config(&["system_account", "system"], Reload::Live),
@@ -634,7 +637,6 @@ pub static TABLE: &[Row] = &[
     row(Group::Unsupported, &[], "", Kind::Block(ANY, accounts::jetstream), "").config(&["jetstream"], Reload::Refused),
     unsupported_key(&["leafnodes", "leaf"]),
     unsupported_key(&["logfile_max_num", "log_max_num"]),
-    unsupported_key(&["mappings", "maps"]),
     unsupported_key(&["mqtt"]),
     unsupported_switch(&["ocsp"]),
     unsupported_switch(&["ocsp_cache"]),

@@ -23,11 +23,11 @@ pub(super) struct Shadows {
 
 impl Shadows {
     pub(super) fn new(seed: u64) -> Shadows {
-        let hasher = FixedState::with_seed(seed);
+        let hasher = || FixedState::with_seed(seed);
         Shadows {
-            made_by: HashMap::with_hasher(hasher),
-            children: HashMap::with_hasher(hasher),
-            patterns: HashMap::with_hasher(hasher),
+            made_by: HashMap::with_hasher(hasher()),
+            children: HashMap::with_hasher(hasher()),
+            patterns: HashMap::with_hasher(hasher()),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Field names, order and omissions are nats-server's (`events.go`).
 
 use serde::Serialize;
+use std::time::Duration;
 
 /// A client, as much of it as may be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -36,6 +37,12 @@ pub struct ClientInfo {
     pub kind: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub client_type: String,
+}
+
+/// A time since the Unix epoch, as JSON shows times.
+pub fn rfc3339(since_epoch: Duration) -> String {
+    let nanos = i128::try_from(since_epoch.as_nanos()).unwrap_or(i128::MAX);
+    jiff::Timestamp::from_nanosecond(nanos).map_or_else(|_| String::new(), |at| at.to_string())
 }
 
 #[allow(

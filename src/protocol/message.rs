@@ -69,6 +69,19 @@ impl<'a> Run<'a> {
         self.tails.chunks(self.stride).map(move |tail| &tail[..len])
     }
 
+    /// The same messages with another subject: that of `first`, which is the same in all else.
+    pub fn with_first<'b>(&self, first: Message<'b>) -> Run<'b>
+    where
+        'a: 'b,
+    {
+        Run {
+            first,
+            count: self.count,
+            tails: self.tails,
+            stride: self.stride,
+        }
+    }
+
     /// The same messages in runs of at most `count`.
     pub fn parts(&self, count: usize) -> impl Iterator<Item = Run<'a>> + use<'a> {
         let Run { first, stride, .. } = *self;

@@ -241,7 +241,10 @@ impl Router {
             moved.tail = &tail;
         }
         let reached = self.may_relay() && self.mapped(importer, &reply).is_some_and(|subject| {
-            moved.subject = &subject;
+            let moved = Message {
+                subject: &subject,
+                ..moved
+            };
             journey.passed.push(export);
             let reached = self.travel(Scope::served(importer), &moved, None, journey);
             journey.passed.pop();

@@ -12,7 +12,7 @@ use crate::base::ids::AccountId;
 use crate::base::rng::Rng;
 use crate::config::account::{Sampling, ServiceLatency};
 use crate::interest::Scope;
-use crate::protocol::client_info::ClientInfo;
+use crate::protocol::client_info::{ClientInfo, rfc3339};
 use crate::protocol::headers;
 use crate::protocol::message::{Message, write_tail};
 use serde::Serialize;
@@ -218,11 +218,6 @@ fn canonical(name: &[u8]) -> String {
 
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn rfc3339(since_epoch: Duration) -> String {
-    let nanos = i128::try_from(since_epoch.as_nanos()).unwrap_or(i128::MAX);
-    jiff::Timestamp::from_nanosecond(nanos).map_or_else(|_| String::new(), |at| at.to_string())
 }
 
 #[cfg(test)]

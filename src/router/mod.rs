@@ -167,6 +167,11 @@ impl Router {
         self.wall = wall;
     }
 
+    /// A number below `below`, by chance.
+    pub fn draw(&mut self, below: u32) -> u32 {
+        self.rng.below(below)
+    }
+
     pub fn interest(&self) -> &Interest {
         &self.interest
     }

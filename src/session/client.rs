@@ -8,6 +8,7 @@
 //! - A client that has not said who it is can neither publish nor subscribe.
 //! - Whoever calls [`Client::end`] ends all its subscriptions; no other shard or session knows of it afterwards.
 
+mod account;
 mod connect;
 mod trace;
 
@@ -18,15 +19,16 @@ use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
 use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
 use crate::base::log::{Level, Log};
-use crate::interest::{Memo, Scouted, SubscriptionId};
+use crate::interest::{Memo, Scope, Scouted, SubscriptionId, Wish};
 use crate::protocol::connect::ConnectOptions;
-use crate::protocol::info::Occasion;
+use crate::protocol::info::{Addressee, Occasion};
 use crate::protocol::message::{Message, Run, write_tail};
 use crate::protocol::op::Op;
 use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
 use crate::protocol::reply::{self, ErrorReply, quoted};
-use crate::router::{Publisher, Router, Sender, Traffic};
+use crate::router::{Published, Publisher, Router, Sender, Traffic};
 use crate::subject::{self, Pattern};
+use account::Place;
 use bytes::Bytes;
 use connect::Checking;
 use foldhash::fast::FixedState;
@@ -59,6 +61,8 @@ pub struct Client {
     label: Box<str>,
     /// What its certificate says, if it has shown one.
     certificate: Option<Box<CertificateFacts>>,
+    /// What it may do where it is.
+    place: Place,
     stage: Stage,
     carry: Vec<u8>,
     /// Bytes of the unfinished operation in all, as far as they are known.
@@ -72,6 +76,9 @@ pub struct Client {
     /// When the last ping was sent, if one ever was.
     pinged_at: Option<Now>,
     pings_out: u32,
+    started: Now,
+    /// How long a word takes to the client and back, as far as it is known.
+    round_trip: Duration,
     auth_deadline: Option<Now>,
     /// Who it will be if its password turns out to be right.
     checking: Option<Box<Checking>>,
@@ -121,6 +128,7 @@ impl Client {
             identity: Identity::default(),
             label: Box::default(),
             certificate: None,
+            place: Place::of_nobody(turn.settings),
             stage: if wants_credentials {
                 Stage::Unauthorized
             } else {
@@ -135,6 +143,8 @@ impl Client {
             ping_at: turn.now.after(first_ping),
             pinged_at: None,
             pings_out: 0,
+            started: turn.now,
+            round_trip: Duration::ZERO,
             auth_deadline: wants_credentials.then(|| turn.now.after(turn.settings.auth_timeout)),
             checking: None,
             is_paused: false,
@@ -314,7 +324,9 @@ impl Client {
                 scouted.hint(&mut self.memo);
                 self.publish(&run, shared.as_ref(), turn);
                 taken += len;
-                let subjects = || parser::subjects(&bytes[taken..], &limits);
+                let scope = Scope::published(self.place.account);
+                let subjects =
+                    || parser::subjects(&bytes[taken..], &limits).map(|subject| (scope, subject));
                 scouted.look_ahead(turn.router.interest(), self.memo, subjects);
                 continue;
             }
@@ -347,7 +359,7 @@ impl Client {
     fn parse_limits(&self, settings: &Settings) -> Limits {
         Limits {
             control_line: settings.control_line_max,
-            payload: settings.payload_max,
+            payload: self.place.payload_max,
             headers: self.options.headers && settings.headers,
         }
     }
@@ -374,7 +386,7 @@ impl Client {
             Op::Unsubscribe { sid, max } => self.unsubscribe(sid, max, turn),
             Op::Connect(json) => return self.connect(json, turn),
             Op::Ping => self.pong(turn),
-            Op::Pong => self.pings_out = 0,
+            Op::Pong => self.hear_pong(turn),
             Op::Ok => {}
             Op::Err(text) => {
                 let text = format!("Client Error {}", String::from_utf8_lossy(text));
@@ -396,6 +408,15 @@ impl Client {
         if self.options.pedantic && !subject::is_pedantic_publish(message.subject) {
             self.say_error(&ErrorReply::InvalidPublishSubject, turn);
         }
+        if self.place.has_mappings {
+            return self.publish_mapped(run, shared, turn);
+        }
+        self.publish_unmapped(run, shared, turn);
+    }
+
+    #[inline]
+    fn publish_unmapped(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) {
+        let message = &run.first;
         if self.is_reserved(message, turn) {
             return;
         }
@@ -407,10 +428,15 @@ impl Client {
                 shard: turn.router.mesh.shard().0,
                 connection: self.id,
             },
+            account: self.place.account,
             echo: self.options.echo,
             memo: &mut self.memo,
         };
-        let reached = turn.router.publish(publisher, run, shared);
+        let reached = match turn.router.publish(publisher, run, shared) {
+            Published::Somebody => true,
+            Published::Nobody => false,
+            Published::Abroad => self.publish_abroad(run, shared, turn),
+        };
         if !reached && message.reply_len > 0 && self.options.no_responders {
             self.say_no_responders(message, turn);
         }
@@ -450,7 +476,7 @@ impl Client {
     #[cold]
     fn say_no_responders(&self, message: &Message<'_>, turn: &mut Turn<'_>) {
         let reply = message.reply();
-        let Some(id) = turn.router.subscription_for(self.id.slot, reply) else {
+        let Some(id) = turn.router.subscription_for(self.place.account, self.id.slot, reply) else {
             return;
         };
         let sid = turn.router.interest().subscription(id).sid.clone();
@@ -487,7 +513,8 @@ impl Client {
             turn.log.add(Level::Error, self.labelled(&text));
             return self.say_error(&ErrorReply::SubscriptionTooDeep(subject), turn);
         }
-        if settings
+        if self
+            .place
             .subscriptions_max
             .is_some_and(|max| self.sids.len() >= max)
         {
@@ -501,7 +528,13 @@ impl Client {
             let Some(pattern) = Pattern::new(subject) else {
                 return self.say_error(&ErrorReply::InvalidSubject, turn);
             };
-            let id = turn.router.subscribe(self.id.slot, pattern, queue, sid);
+            let id = turn.router.subscribe(&Wish {
+                account: self.place.account,
+                connection: self.id.slot,
+                pattern,
+                queue,
+                sid,
+            });
             let interest = turn.router.interest();
             let rehash = |id: &u32| sid_hash(interest.subscription(*id).sid.as_slice());
             self.sids.insert_unique(sid_hash(sid), id, rehash);
@@ -570,7 +603,7 @@ impl Client {
                 CloseReason::ProtocolViolation,
             ),
             ParseError::PayloadTooLarge(size) => {
-                let max = turn.settings.payload_max;
+                let max = self.place.payload_max;
                 let text = format!("maximum payload exceeded: {size} vs {max}");
                 (text, CloseReason::MaximumPayloadExceeded)
             }
@@ -663,6 +696,7 @@ impl Client {
     /// Ends its subscriptions, here and in the eyes of the other shards.
     pub fn end(&mut self, reason: CloseReason, turn: &mut Turn<'_>) {
         self.end_all_subscriptions(turn);
+        self.leave(turn);
         turn.log
             .debug(|| self.labelled(&format!("Client connection closed: {reason}")));
     }
@@ -690,9 +724,15 @@ impl Client {
         let nonce = (occasion == Occasion::Greeting)
             .then(|| turn.settings.directory.nonce(self.number))
             .flatten();
-        let nonce = nonce.as_ref().map(Nonce::as_str);
+        let addressee = Addressee {
+            client_id: self.number.0,
+            address: self.address,
+            nonce: nonce.as_ref().map(Nonce::as_str),
+            account: turn.settings.accounts.name(self.place.account),
+            payload_max: u32::try_from(self.place.payload_max).unwrap_or(info.max_payload),
+        };
         turn.router.outboxes.write(self.id.slot, |into| {
-            info.write_line(into, self.number.0, self.address, nonce, occasion);
+            info.write_line(into, &addressee, occasion);
         });
     }
 }

@@ -18,6 +18,7 @@ pub enum CloseReason {
     ProtocolViolation,
     BadClientProtocolVersion,
     MaximumConnectionsExceeded,
+    MaximumAccountConnectionsExceeded,
     MaximumPayloadExceeded,
     MaximumControlLineExceeded,
     NoRespondersRequiresHeaders,
@@ -37,6 +38,9 @@ impl CloseReason {
             CloseReason::StaleConnection => Some(ErrorReply::StaleConnection),
             CloseReason::BadClientProtocolVersion => Some(ErrorReply::InvalidClientProtocol),
             CloseReason::MaximumConnectionsExceeded => Some(ErrorReply::ConnectionsExceeded),
+            CloseReason::MaximumAccountConnectionsExceeded => {
+                Some(ErrorReply::AccountConnectionsExceeded)
+            }
             CloseReason::MaximumPayloadExceeded => Some(ErrorReply::PayloadViolation),
             CloseReason::MaximumControlLineExceeded => Some(ErrorReply::ControlLineExceeded),
             CloseReason::NoRespondersRequiresHeaders => {
@@ -81,6 +85,9 @@ impl fmt::Display for CloseReason {
             CloseReason::ProtocolViolation => "Protocol Violation",
             CloseReason::BadClientProtocolVersion => "Bad Client Protocol Version",
             CloseReason::MaximumConnectionsExceeded => "Maximum Connections Exceeded",
+            CloseReason::MaximumAccountConnectionsExceeded => {
+                "Maximum Account Connections Exceeded"
+            }
             CloseReason::MaximumPayloadExceeded => "Maximum Message Payload Exceeded",
             CloseReason::MaximumControlLineExceeded => "Maximum Control Line Exceeded",
             CloseReason::NoRespondersRequiresHeaders => "No Responders Requires Headers",

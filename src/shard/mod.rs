@@ -17,7 +17,7 @@
 mod lame_duck;
 
 use crate::auth::{CertificateFacts, PasswordCheck};
-use crate::base::clock::Now;
+use crate::base::clock::{Now, WallClock};
 use crate::base::ids::{ClientNumber, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
@@ -34,6 +34,7 @@ use lame_duck::LameDuck;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What the shard asks its driver to do.
 #[derive(Clone, Debug)]
@@ -103,6 +104,8 @@ pub struct Snapshot {
     pub subscriptions: usize,
     pub patterns: usize,
     pub cached_subjects: usize,
+    /// Requests to other accounts that wait for a response.
+    pub responses_awaited: usize,
     pub routed: Counters,
     pub tally: Tally,
 }
@@ -117,7 +120,13 @@ impl Shard {
             .max()
             .map_or(0, |last| last + 1);
         Shard {
-            router: Router::new(mesh, settings.outbox, settings.trace, rng.next_u64()),
+            router: Router::new(
+                mesh,
+                Arc::clone(&settings.accounts),
+                settings.outbox,
+                settings.trace,
+                rng.next_u64(),
+            ),
             seats: Slab::new(),
             reuses: Vec::new(),
             timers: BinaryHeap::new(),
@@ -139,6 +148,12 @@ impl Shard {
 
     pub fn id(&self) -> ShardId {
         self.router.mesh.shard()
+    }
+
+    /// Sets what the calendar says.
+    pub fn set_wall_clock(&mut self, wall: WallClock) {
+        self.router.set_wall_clock(wall);
+        self.settings.wall = wall;
     }
 
     /// Sets the time for all that follows, until the next call.
@@ -287,11 +302,12 @@ impl Shard {
                     scouted.look_ahead(self.router.interest(), memo, || items.subjects());
                 }
                 Item::Wants {
+                    layer,
                     pattern,
                     queue,
                     weight,
                 } => {
-                    self.router.peer_wants(peer, pattern, queue, weight);
+                    self.router.peer_wants(peer, layer, pattern, queue, weight);
                 }
                 Item::Pause(publisher) => self.pause(publisher),
                 Item::Resume(publisher) => self.resume(publisher),
@@ -322,6 +338,7 @@ impl Shard {
         if self.stuck_check_at.is_some_and(|at| at <= self.now) {
             self.close_stuck();
         }
+        self.router.expire_responses();
         self.run_lame_duck();
         self.settle();
     }
@@ -333,7 +350,8 @@ impl Shard {
         let duck = self.lame_duck.as_ref().map(LameDuck::next_at);
         let pause = self.paused.iter().map(|(until, _)| *until).min();
         let resume = self.router.outboxes.has_resumes().then_some(self.now);
-        [timer, stuck, duck, pause, resume]
+        let response = self.router.responses_deadline();
+        [timer, stuck, duck, pause, resume, response]
             .into_iter()
             .flatten()
             .min()
@@ -463,6 +481,7 @@ impl Shard {
             subscriptions: self.router.interest().subscription_count(),
             patterns: self.router.interest().pattern_count(),
             cached_subjects: self.router.interest().cached_count(),
+            responses_awaited: self.router.responses_awaited(),
             routed: self.router.counters,
             tally: self.tally,
         }

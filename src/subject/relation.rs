@@ -72,13 +72,13 @@ mod tests {
     }
 
     fn pattern() -> impl Strategy<Value = String> {
-        (words(&["a", "b", "*"]), any::<bool>(), any::<bool>()).prop_map(|(words, open, all)| {
-            match (open, all) {
+        (words(&["a", "b", "*"]), any::<bool>(), any::<bool>()).prop_map(
+            |(words, open, all)| match (open, all) {
                 (true, true) => ">".to_owned(),
                 (true, false) => format!("{words}.>"),
                 _ => words,
-            }
-        })
+            },
+        )
     }
 
     /// Every subject of up to five tokens over the letters that patterns have, and one that they have not.

@@ -5,6 +5,7 @@ pub mod config_file;
 pub mod process_files;
 pub mod signal_command;
 
+use crate::account::Accounts;
 use crate::auth::NonceKey;
 use crate::base::ids::ShardId;
 use crate::base::limits::{LANE_PARCELS, SHARDS_MAX};
@@ -103,6 +104,8 @@ impl<'a> Broker<'a> {
             format!("Error listening on port: {wanted}, {why:?}")
         })?;
         let info = server_info(options, server_id, server_name, address);
+        Accounts::compile(&options.accounts, options.system_account)
+            .map_err(|error| error.to_string())?;
         let settings = Settings::new(options, info, nonce_key()?);
         let count = shard_count(options);
         let (bells, messages, shards) = spawn(options, &settings, socket, count, logger)?;
@@ -349,7 +352,8 @@ fn spawn(
         .zip(mailboxes)
         .enumerate()
     {
-        let shard = Shard::new(settings.clone(), mesh, seed());
+        let mut shard = Shard::new(settings.clone(), mesh, seed());
+        shard.set_wall_clock(common.clock.wall());
         let core = cores.get(index).copied();
         let spawned = thread::spawn(shard, core, mailbox, doorway.take(), common.clone());
         shards.push(spawned.map_err(failed("Could not start a shard"))?);

@@ -1,11 +1,12 @@
-//! The block of accounts: their names, limits and users. What crosses between them is read by `crossings`.
+//! The block of accounts: their names, limits and users. Their exports, imports and mappings are read by files of
+//! those names.
 //!
 //! *Control path.* Pure.
 
 use nkeys::KeyPairType;
 
 use super::values::{shown, wrong_type};
-use super::{Field, Placed, Reader, permissions, subjects, users};
+use super::{Field, Placed, Reader, exports, imports, mappings, permissions, subjects, users};
 use crate::base::ids::AccountId;
 use crate::config::account::{Account, AccountLimits, MessageTrace};
 use crate::config::authorization::User;
@@ -17,6 +18,8 @@ pub(super) struct Defined {
     pub(super) id: AccountId,
     /// Without the account's default permissions, which may stand behind them.
     pub(super) users: Vec<Placed<User>>,
+    pub(super) exports: Vec<exports::Written>,
+    pub(super) imports: Vec<imports::Written>,
 }
 
 /// `accounts`.
@@ -88,6 +91,8 @@ fn define<'a>(reader: &mut Reader<'a>, name: &str, position: Position, map: Opti
     let mut defined = Defined {
         id,
         users: Vec::new(),
+        exports: Vec::new(),
+        imports: Vec::new(),
     };
     if let Some(map) = map {
         parts(reader, map, &mut account, &mut defined);
@@ -103,6 +108,9 @@ fn parts<'a>(reader: &mut Reader<'a>, map: &'a Map, account: &mut Account, defin
             "default_permissions" => {
                 account.default_permissions = Some(permissions::read(reader, &part));
             }
+            "exports" => defined.exports = exports::read(reader, &part),
+            "imports" => defined.imports = imports::read(reader, &part),
+            "mappings" => account.mappings = mappings::read(reader, &part),
             "limits" => account.limits = limits(reader, part.map()),
             "msg_trace" => account.message_trace = message_trace(reader, &part),
             "jetstream" => jetstream(reader, &part),

@@ -115,6 +115,10 @@ impl Reader<'_> {
         self.check_single_user(&users);
         self.check_unique(&users);
         self.settle_system_account();
+        // As in nats-server: what crosses is looked at when all accounts are right by themselves.
+        if self.faults.is_empty() {
+            self.settle_crossings();
+        }
         self.draft.users = users.into_iter().map(|user| user.value).collect();
         self.draft.options.accounts = std::mem::take(&mut self.gathered.accounts);
     }

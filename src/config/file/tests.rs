@@ -10,6 +10,7 @@ use super::*;
 use crate::config::{Action, Auth, Identity, parse_command_line};
 
 mod blocks;
+mod crossings;
 
 /// One file, `a.conf`, and an empty environment.
 pub(super) struct OneFile<'a>(&'a str);

@@ -3,7 +3,7 @@
 //! *Control path.* Pure. Same rules as for the table: a key is spelled nowhere else, the first of several is the one that
 //! documentation and readers know it by. A section is the name of a sort of block, wherever such blocks may stand.
 
-use super::{Group, Kind, Reload, Row, Shape, Sort, row, unsupported_key};
+use super::{Group, Kind, Reload, Row, Shape, Sort, row};
 
 pub(super) const TEXT: Shape = Shape {
     sorts: &[Sort::Text],
@@ -65,6 +65,11 @@ const PERCENT: Shape = Shape {
     shown: "a number of 1 to 100, or a percentage in quotes",
 };
 
+const PERCENT_OR_NONE: Shape = Shape {
+    sorts: &[Sort::Integer, Sort::Text],
+    shown: "a number of 0 to 100, or a percentage in quotes",
+};
+
 const fn part(
     heading: &'static str,
     keys: &'static [&'static str],
@@ -75,11 +80,14 @@ const fn part(
 }
 
 /// Headings of the documentation, in its order.
-pub const HEADINGS: &[&str] = &[USER, PERMISSIONS, ACCOUNT, PROXIES];
+pub const HEADINGS: &[&str] = &[USER, PERMISSIONS, ACCOUNT, EXPORT, IMPORT, MAPPING, PROXIES];
 
 const USER: &str = "A user, in `users`";
 const PERMISSIONS: &str = "Permissions";
 const ACCOUNT: &str = "An account, in `accounts`";
+const EXPORT: &str = "An export, in `exports`";
+const IMPORT: &str = "An import, in `imports`";
+const MAPPING: &str = "A destination, in `mappings`";
 const PROXIES: &str = "Proxies";
 
 /// Every part of a block.
@@ -110,6 +118,10 @@ pub static BLOCKS: &[Row] = &[
         "Of `allow_responses`: how long, below 0 for ever").default("2m"),
 
     part(ACCOUNT, &["account.users"], LIST, "Users of the account"),
+    part(ACCOUNT, &["account.exports"], LIST, "What other accounts may import"),
+    part(ACCOUNT, &["account.imports"], LIST, "What is taken from other accounts"),
+    part(ACCOUNT, &["account.mappings", "account.maps"], MAP,
+        "From subjects to those that messages are routed by instead; a subject, or destinations with weights"),
     part(ACCOUNT, &["account.nkey"], TEXT, "Public nkey of the account (`A…`)"),
     part(ACCOUNT, &["account.default_permissions"], MAP, "For users of the account that have none of their own"),
     part(ACCOUNT, &["account.limits"], MAP, "Limits of the account; their parts are the next four"),
@@ -125,9 +137,35 @@ pub static BLOCKS: &[Row] = &[
     part(ACCOUNT, &["trace.sampling"], PERCENT, "Of `msg_trace`: how many of a hundred such messages").default("100"),
     part(ACCOUNT, &["account.jetstream"], ANY, "`disabled`; anything else is not supported yet").default("disabled"),
 
-    unsupported_key(&["account.exports"]),
-    unsupported_key(&["account.imports"]),
-    unsupported_key(&["account.mappings", "account.maps"]),
+    part(EXPORT, &["export.stream"], TEXT, "Subjects whose messages may be imported"),
+    part(EXPORT, &["export.service"], TEXT, "Or subjects that requests may be sent to"),
+    part(EXPORT, &["export.accounts"], TEXTS, "Who may import it (default: every account)"),
+    part(EXPORT, &["export.account_token_position"], INTEGER,
+        "Which token, counted from 1, must be the name of the importing account; it is a `*` here"),
+    part(EXPORT, &["export.response_type", "export.response"], TEXT,
+        "Of a service: `singleton`, `stream` or `chunked` responses to a request").default("singleton"),
+    part(EXPORT, &["export.response_threshold", "export.threshold", "export.response_max_time", "export.response_time"],
+        TEXT, "Of a service: how long a response may take").default("2m"),
+    part(EXPORT, &["export.latency"], TEXT_OR_MAP, "Of a service: subject of its measurements, or the next two"),
+    part(EXPORT, &["latency.subject"], TEXT, "Of `latency`: the subject"),
+    part(EXPORT, &["latency.sampling"], PERCENT,
+        "Of `latency`: how many of a hundred requests, or `headers`: those whose headers ask for it").default("100"),
+    part(EXPORT, &["export.allow_trace"], SWITCH, "Of a service: whether traces of messages go on in this account"),
+
+    part(IMPORT, &["import.stream"], MAP, "Messages of another account"),
+    part(IMPORT, &["import.service"], MAP, "Or requests to another account"),
+    part(IMPORT, &["origin.account"], TEXT, "Of both: the other account"),
+    part(IMPORT, &["origin.subject"], TEXT, "Of both: the subject there"),
+    part(IMPORT, &["import.to"], TEXT,
+        "The subject here, with `$1` or `{{wildcard(1)}}` for its wildcards (default: the same subject)"),
+    part(IMPORT, &["import.prefix"], TEXT, "Of a stream: tokens before the subject, instead of `to`"),
+    part(IMPORT, &["import.share"], SWITCH, "Of a service: whether the other account is told who asks"),
+    part(IMPORT, &["import.allow_trace"], SWITCH, "Of a stream: whether traces of messages go on in this account"),
+
+    part(MAPPING, &["destination.destination", "destination.dest"], TEXT,
+        "Subject, with `$1` for wildcards of the source, and functions such as `{{partition(10,1)}}`"),
+    part(MAPPING, &["destination.weight"], PERCENT_OR_NONE, "Of a hundred messages; what is left keeps its subject"),
+    part(MAPPING, &["destination.cluster"], TEXT, "Only for servers of this cluster"),
 
     part(PROXIES, &["proxies.trusted"], LIST, "Maps with the `key` of each"),
     part(PROXIES, &["proxy.key", "proxy.public_key"], TEXT, "The proxy's public nkey"),

@@ -5,6 +5,7 @@
 //!
 //! nats-server lets a client introduce itself anew; what it had subscribed to belongs to who it was, and ends.
 
+use super::account::ROUND_TRIP_MIN;
 use super::{Client, Handled, Stage, Turn};
 use crate::auth::{
     CertificateFacts, Claim, Claimant, Identity, Name, PasswordCheck, Refusal, Verdict,
@@ -33,6 +34,7 @@ impl Client {
 
     pub(super) fn connect(&mut self, json: &[u8], turn: &mut Turn<'_>) -> Handled {
         let deadline = self.auth_deadline.take();
+        self.round_trip = turn.now.since(self.started).max(ROUND_TRIP_MIN);
         if self.options.merge(json).is_err() {
             return Err(CloseReason::ProtocolViolation);
         }
@@ -118,8 +120,7 @@ impl Client {
         };
         self.auth_deadline = None;
         self.stage = Stage::Connected;
-        self.become_somebody(identity);
-        Ok(())
+        self.become_somebody(identity, turn)
     }
 
     /// Lets the client in as `identity`.
@@ -127,7 +128,7 @@ impl Client {
         if !self.options.account.is_empty() || self.options.new_account {
             return Err(self.refuse(Refusal::Credentials(""), turn));
         }
-        self.become_somebody(identity);
+        self.become_somebody(identity, turn)?;
         if self.stage != Stage::Connected {
             self.stage = Stage::Connected;
             self.label = self.make_label(turn).into();
@@ -145,8 +146,9 @@ impl Client {
     }
 
     /// From here on it acts as `identity`.
-    fn become_somebody(&mut self, identity: Identity) {
+    fn become_somebody(&mut self, identity: Identity, turn: &mut Turn<'_>) -> Handled {
         self.identity = identity;
+        self.enter(self.identity.account, turn)
     }
 
     /// Says in the log why the client is not let in; the client hears no reason.

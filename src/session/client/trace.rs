@@ -72,6 +72,14 @@ impl Client {
             .trace(|| self.labelled(&format!("->> {}", payload(body, turn.settings))));
     }
 
+    /// Traces what a mapping makes of a subject.
+    pub(super) fn trace_mapping(&self, subject: &[u8], mapped: &[u8], turn: &mut Turn<'_>) {
+        turn.log.trace(|| {
+            let [from, to] = [subject, mapped].map(String::from_utf8_lossy);
+            self.labelled(&format!("<<- [MAPPING {from} -> {to}]"))
+        });
+    }
+
     /// Traces the end of a subscription.
     pub(super) fn trace_end(&self, sid: &[u8], turn: &mut Turn<'_>) {
         turn.log.trace(|| {
