@@ -77,3 +77,6 @@ pub const UNPROVEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Passwords that wait to be compared, per worker. At 60 ms each the last would wait for half a minute, longer than any
 /// client does.
 pub const PASSWORD_CHECKS_MAX: usize = 512;
+
+/// Traced messages of one shard that wait to hear from other shards what became of them there.
+pub const TRACES_WAITING_MAX: usize = 1024;

@@ -19,7 +19,7 @@
 //!   their ways through other shards are not told, and they are counted.
 
 use super::imports::{Describe, Journey};
-use super::{Delivering, Publisher, Router};
+use super::{Publisher, Router};
 use crate::account::Accounts;
 use crate::base::ids::{AccountId, ShardId};
 use crate::base::limits::TRACES_WAITING_MAX;
@@ -28,10 +28,11 @@ use crate::mesh::{Carried, Mesh, Parcel, Report, Routing, Ticket};
 use crate::protocol::client_info::rfc3339;
 use crate::protocol::headers;
 use crate::protocol::info::ServerInfo;
-use crate::protocol::message::{Message, Run, write_tail};
+use crate::protocol::message::{Message, Run};
 use crate::protocol::trace_event::{self, ConnectionKind, EventServer, TraceStep};
 use crate::protocol::trace_request::{DESTINATION, DISABLED, Encoding};
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -463,6 +464,75 @@ impl Trace {
     }
 }
 
+/// How a traced message goes on into another account.
+pub(super) struct Crossing<'a> {
+    /// It does, at all.
+    pub(super) goes_on: bool,
+    /// It is delivered to somebody who may respond.
+    pub(super) is_asked: bool,
+    /// Nobody further on must trace it in the name of its publisher.
+    pub(super) is_traced: bool,
+    /// The journal, when it is not for what happens there.
+    set_aside: Option<&'a mut Journal>,
+}
+
+impl<'a> Journey<'a> {
+    /// Notes that the message goes to another account, as `to`, and decides whether its trace goes on there.
+    pub(super) fn cross(
+        &mut self,
+        account: AccountId,
+        from: &[u8],
+        to: Option<&[u8]>,
+        allows_trace: bool,
+    ) -> Crossing<'a> {
+        let Some(journal) = self.journal.take() else {
+            return Crossing {
+                goes_on: true,
+                is_asked: true,
+                is_traced: false,
+                set_aside: None,
+            };
+        };
+        journal.entries.push(Entry::ServiceImport {
+            account,
+            from: text(from),
+            to: text(to.unwrap_or_default()),
+        });
+        let delivers = !journal.ticket.only;
+        let mut crossing = Crossing {
+            goes_on: delivers || allows_trace,
+            is_asked: delivers,
+            is_traced: true,
+            set_aside: None,
+        };
+        if allows_trace {
+            self.journal = Some(journal);
+        } else {
+            crossing.set_aside = Some(journal);
+        }
+        crossing
+    }
+
+    /// What happens from here on is noted again.
+    pub(super) fn come_back(&mut self, crossing: Crossing<'a>) {
+        if crossing.set_aside.is_some() {
+            self.journal = crossing.set_aside;
+        }
+    }
+}
+
+impl Crossing<'_> {
+    /// The headers of the message there. nats-server names a subject that leads back for a while, and is gone with the
+    /// message when no other server has it; this says the same.
+    pub(super) fn headers<'h>(&self, block: &'h [u8]) -> Cow<'h, [u8]> {
+        if self.is_traced {
+            Cow::Owned(headers::with(block, DESTINATION, DISABLED.as_bytes()))
+        } else {
+            Cow::Borrowed(block)
+        }
+    }
+}
+
 impl Journal {
     fn new(home: ShardId, ticket: Ticket, at: Duration) -> Journal {
         Journal {
@@ -473,20 +543,6 @@ impl Journal {
             sightings: Vec::new(),
             entries: Vec::new(),
         }
-    }
-
-    /// Whether the message is not to be delivered.
-    pub(super) fn is_only(&self) -> bool {
-        self.ticket.only
-    }
-
-    /// The message goes to another account.
-    pub(super) fn import(&mut self, account: AccountId, from: &[u8], to: &[u8]) {
-        self.entries.push(Entry::ServiceImport {
-            account,
-            from: text(from),
-            to: text(to),
-        });
     }
 
     /// A share of what the message weighs here, for a copy; `None` when nothing can be shared any more.
@@ -560,11 +616,6 @@ impl Miss {
             Miss::Closed => "Not delivered because client is closed",
         }
     }
-}
-
-/// The headers of a message that goes on untraced: whoever traces further on must know.
-pub(super) fn disabled(block: &[u8]) -> Vec<u8> {
-    headers::with(block, DESTINATION, DISABLED.as_bytes())
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -26,7 +26,7 @@ use crate::base::slab::Slab;
 use crate::config::duration::GoDuration;
 use crate::interest::{Memo, Scouted};
 use crate::mesh::{Item, Mesh, Parcel};
-use crate::router::{Batch, Counters, Outboxes, Router, Sender};
+use crate::router::{Batch, Connection, Counters, Outboxes, Router, Sender};
 use crate::session::client::{Client, Turn};
 use crate::session::close::CloseReason;
 use crate::session::settings::Settings;
@@ -309,6 +309,13 @@ impl Shard {
                 } => {
                     self.router.peer_wants(peer, layer, pattern, queue, weight);
                 }
+                Item::Traced(ticket, carried) => {
+                    self.router
+                        .receive_traced(peer, ticket, &carried, is_last_word);
+                }
+                Item::Report(report) => {
+                    self.router.hear_report(&self.settings.info, report);
+                }
                 Item::Pause(publisher) => self.pause(publisher),
                 Item::Resume(publisher) => self.resume(publisher),
             }
@@ -568,6 +575,9 @@ impl Shard {
     /// Deals with what operations and deliveries have left behind. Called after each of them.
     #[inline]
     fn settle(&mut self) {
+        if self.router.has_journals() {
+            self.write_up_traces();
+        }
         if self.log.trace {
             self.trace_deliveries();
         }
@@ -624,6 +634,17 @@ impl Shard {
         }
     }
 
+    /// Tells of traced messages while the connections they came to are still there.
+    #[cold]
+    fn write_up_traces(&mut self) {
+        let seats = &self.seats;
+        let connection = |slot| match seats.get(slot) {
+            Some(Seat::Serving(client)) => client.as_traced(),
+            Some(Seat::Leaving) | None => Connection::default(),
+        };
+        self.router.write_up(&self.settings.info, &connection);
+    }
+
     #[cold]
     fn trace_deliveries(&mut self) {
         for delivery in self.router.take_traced() {
@@ -664,6 +685,9 @@ impl Shard {
     fn close(&mut self, id: ConnectionId, reason: CloseReason) {
         if self.client(id).is_none() {
             return;
+        }
+        if self.router.has_journals() {
+            self.write_up_traces();
         }
         let Some(Seat::Serving(mut client)) = self
             .seats
