@@ -7,6 +7,7 @@ use super::distinguished_name::DistinguishedName;
 use super::identity::{Identity, Name};
 use super::nonce::{Nonce, NonceKey};
 use super::password::{Compared, Password, PasswordCheck};
+use super::permissions::Permissions;
 use super::signature::{verify_proxy, verify_user};
 use crate::base::ids::{AccountId, ClientNumber};
 use crate::config::authorization::{ConnectionType, Credentials};
@@ -26,6 +27,8 @@ pub struct Directory {
     /// Whether a user with a name is found by the client's certificate, and in no other way.
     maps_certificates: bool,
     proxies: Vec<KeyPair>,
+    /// Whether the single user, or who knows the token, must come through one of them.
+    proxy_required: bool,
     /// Needed by nkey users and proxies; without them `INFO` has no nonce.
     nonce_key: Option<NonceKey>,
     account_names: Vec<Box<str>>,
@@ -105,6 +108,7 @@ impl Directory {
             anonymous: options.no_auth_user.as_deref().map(Box::from),
             maps_certificates: options.tls.as_ref().is_some_and(|tls| tls.map),
             proxies,
+            proxy_required: options.proxy_required,
             nonce_key: needs_nonce.then_some(key),
             account_names: options
                 .accounts
@@ -119,9 +123,10 @@ impl Directory {
         !matches!(self.entry, Entry::Everybody)
     }
 
-    /// Whether `INFO` says so: not if there is a user for clients that have none.
+    /// Whether the first `INFO` says so: not if the configuration names a user for clients that have none. Later ones do.
     pub fn announces_credentials(&self) -> bool {
-        self.wants_credentials() && self.anonymous.is_none()
+        let is_named = |name: &str| !config::is_anybody(name);
+        self.wants_credentials() && !self.anonymous.as_deref().is_some_and(is_named)
     }
 
     /// What the client with this number has to sign, where anybody may.
@@ -146,6 +151,9 @@ impl Directory {
         }
         match &self.entry {
             Entry::Everybody => Verdict::Granted(Identity::default()),
+            Entry::Token(_) | Entry::Single { .. } if self.proxy_required && !is_proxied => {
+                Verdict::Refused(Refusal::ProxyRequired)
+            }
             Entry::Token(token) => decide(token.compare(&connect.token), Identity::default()),
             Entry::Single { user, password } => {
                 let same_user = user.as_bytes().ct_eq(connect.user.as_bytes());
@@ -263,6 +271,10 @@ impl User {
             subject,
             identity: Identity {
                 account: user.account,
+                permissions: user
+                    .permissions
+                    .as_ref()
+                    .map(|permissions| Arc::new(Permissions::new(permissions))),
                 name: Some(name),
             },
             password: password.map(Password::new),

@@ -15,6 +15,7 @@ mod distinguished_name;
 mod identity;
 mod nonce;
 mod password;
+mod permissions;
 mod signature;
 
 #[cfg(test)]
@@ -25,3 +26,4 @@ pub use directory::{Claim, Directory, Refusal, Verdict};
 pub use identity::{Identity, Name};
 pub use nonce::{Nonce, NonceKey};
 pub use password::{Claimant, PasswordCheck};
+pub use permissions::Permissions;

@@ -80,3 +80,10 @@ pub const PASSWORD_CHECKS_MAX: usize = 512;
 
 /// Traced messages of one shard that wait to hear from other shards what became of them there.
 pub const TRACES_WAITING_MAX: usize = 1024;
+
+/// Subjects for which a connection with permissions remembers whether it may publish to them (as nats-server).
+pub const REMEMBERED_SUBJECTS_MAX: usize = 128;
+
+/// Reply subjects that a connection with `allow_responses` remembers; of the latest half as many none is forgotten.
+/// nats-server has no bound but their age.
+pub const REMEMBERED_REPLIES_MAX: usize = 1 << 16;

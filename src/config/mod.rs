@@ -158,7 +158,7 @@ impl Options {
             Auth::Users(users) => users.iter().any(|user| match &user.credentials {
                 Credentials::Nkey(_) => false,
                 Credentials::Password { name, password } if password.is_empty() => {
-                    !by_certificate && !name.starts_with(ANYBODY)
+                    !by_certificate && !is_anybody(name)
                 }
                 Credentials::Password { password, .. } => !password.looks_like_bcrypt(),
             }),
@@ -420,6 +420,11 @@ fn add_anybody(users: &mut Vec<User>) -> String {
         proxy_required: false,
     });
     name
+}
+
+/// Whether a user was made for clients without credentials.
+pub fn is_anybody(name: &str) -> bool {
+    name.starts_with(ANYBODY)
 }
 
 /// The name of the user that is made for clients without credentials; nats-server makes a new one up at each start.

@@ -21,8 +21,8 @@ pub enum ErrorReply<'a> {
     InvalidPublishSubject,
     InvalidSubject,
     SubscriptionTooDeep(&'a [u8]),
-    SubscriptionToSystemQueue { subject: &'a [u8], queue: &'a [u8] },
-    PublishToReserved(&'a [u8]),
+    SubscriptionRefused { subject: &'a [u8], queue: &'a [u8] },
+    PublishRefused(&'a [u8]),
     ReplyReserved(&'a [u8]),
 }
 
@@ -48,12 +48,19 @@ impl ErrorReply<'_> {
                 "Permissions Violation for Subscription to {}, too many tokens",
                 quoted(subject)
             ),
-            E::SubscriptionToSystemQueue { subject, queue } => format!(
+            E::SubscriptionRefused {
+                subject,
+                queue: b"",
+            } => format!(
+                "Permissions Violation for Subscription to {}",
+                quoted(subject)
+            ),
+            E::SubscriptionRefused { subject, queue } => format!(
                 "Permissions Violation for Subscription to {} using queue {}",
                 quoted(subject),
                 quoted(queue)
             ),
-            E::PublishToReserved(subject) => {
+            E::PublishRefused(subject) => {
                 format!("Permissions Violation for Publish to {}", quoted(subject))
             }
             E::ReplyReserved(reply) => {

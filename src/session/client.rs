@@ -10,6 +10,7 @@
 
 mod account;
 mod connect;
+mod permissions;
 mod trace;
 
 use super::close::CloseReason;
@@ -33,6 +34,8 @@ use bytes::Bytes;
 use connect::Checking;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use permissions::Granted;
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,6 +60,8 @@ pub struct Client {
     options: Box<ConnectOptions>,
     /// Who it is; of use once the stage is `Connected`.
     identity: Identity,
+    /// What it may do; `None` is everything.
+    granted: Option<Box<Granted>>,
     /// What log lines show of it, with quotes, once it has been let in: `"v1.0:go:name" - "$G/user:bob"`.
     label: Box<str>,
     /// What its certificate says, if it has shown one.
@@ -126,6 +131,7 @@ impl Client {
             address,
             options: Box::default(),
             identity: Identity::default(),
+            granted: None,
             label: Box::default(),
             certificate: None,
             place: Place::of_nobody(turn.settings),
@@ -417,6 +423,9 @@ impl Client {
     #[inline]
     fn publish_unmapped(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) {
         let message = &run.first;
+        if self.granted.is_some() && self.is_refused(run, shared, turn) {
+            return;
+        }
         if self.is_reserved(message, turn) {
             return;
         }
@@ -442,6 +451,33 @@ impl Client {
         }
     }
 
+    /// Refuses what the client may not publish. A run of responses is published message by message.
+    #[inline(never)]
+    fn is_refused(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) -> bool {
+        let Some(granted) = &mut self.granted else {
+            return false;
+        };
+        let subject = run.first.subject;
+        if granted.may_always_publish(subject) {
+            return false;
+        }
+        if run.count > 1 && granted.may_respond() {
+            for one in run.singly() {
+                self.publish_unmapped(&one, shared, turn);
+            }
+            return true;
+        }
+        if granted.may_publish(subject, turn.now) {
+            return false;
+        }
+        for _ in 0..run.count {
+            self.say_error(&ErrorReply::PublishRefused(subject), turn);
+            let text = format!("Publish Violation - Subject {}", quoted(subject));
+            turn.log.add(Level::Error, self.labelled(&text));
+        }
+        true
+    }
+
     /// Refuses subjects and replies that are the server's own.
     #[inline]
     fn is_reserved(&self, message: &Message<'_>, turn: &mut Turn<'_>) -> bool {
@@ -458,7 +494,7 @@ impl Client {
         if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") {
             let text = format!("Publish Violation - Subject {}", quoted(subject));
             turn.log.add(Level::Error, self.labelled(&text));
-            self.say_error(&ErrorReply::PublishToReserved(subject), turn);
+            self.say_error(&ErrorReply::PublishRefused(subject), turn);
             return true;
         }
         let reply = message.reply();
@@ -492,14 +528,11 @@ impl Client {
     fn subscribe(&mut self, subject: &[u8], queue: &[u8], sid: &[u8], turn: &mut Turn<'_>) {
         let settings = turn.settings;
         let sid_text = String::from_utf8_lossy(sid);
-        if queue == SYSTEM_QUEUE {
-            let (subject_text, queue_text) = (quoted(subject), quoted(queue));
-            let text = format!(
-                "Subscription Violation - Subject {subject_text}, Queue: {queue_text}, SID {sid_text}"
-            );
-            turn.log.add(Level::Error, self.labelled(&text));
-            let error = ErrorReply::SubscriptionToSystemQueue { subject, queue };
-            return self.say_error(&error, turn);
+        let granted = self.granted.as_ref().map(|granted| granted.permissions());
+        if queue == SYSTEM_QUEUE
+            || granted.is_some_and(|permissions| !permissions.may_subscribe(subject, queue))
+        {
+            return self.refuse_subscription(subject, queue, &sid_text, turn);
         }
         let tokens = subject::tokens(subject).count();
         if settings
@@ -542,6 +575,18 @@ impl Client {
         if self.options.verbose {
             self.say(reply::OK, turn);
         }
+    }
+
+    #[cold]
+    fn refuse_subscription(&self, subject: &[u8], queue: &[u8], sid: &str, turn: &mut Turn<'_>) {
+        self.say_error(&ErrorReply::SubscriptionRefused { subject, queue }, turn);
+        let queue = match queue {
+            b"" => String::new(),
+            queue => format!(", Queue: {}", quoted(queue)),
+        };
+        let subject = quoted(subject);
+        let text = format!("Subscription Violation - Subject {subject}{queue}, SID {sid}");
+        turn.log.add(Level::Error, self.labelled(&text));
     }
 
     fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, turn: &mut Turn<'_>) {
@@ -693,8 +738,11 @@ impl Client {
         Ok(())
     }
 
-    /// Ends its subscriptions, here and in the eyes of the other shards.
+    /// Says what there is to say about it, and ends its subscriptions, here and in the eyes of the other shards.
     pub fn end(&mut self, reason: CloseReason, turn: &mut Turn<'_>) {
+        if let Some(farewell) = reason.farewell() {
+            self.say_error(&farewell, turn);
+        }
         self.end_all_subscriptions(turn);
         self.leave(turn);
         turn.log
@@ -704,7 +752,8 @@ impl Client {
     fn say(&self, bytes: &[u8], turn: &mut Turn<'_>) {
         turn.log.trace(|| {
             let text = String::from_utf8_lossy(bytes);
-            self.labelled(&format!("->> [{}]", text.trim_end()))
+            let text = text.trim_end().trim_start_matches('+');
+            self.labelled(&format!("->> [{text}]"))
         });
         turn.router
             .outboxes
@@ -713,17 +762,21 @@ impl Client {
 
     fn say_error(&self, error: &ErrorReply<'_>, turn: &mut Turn<'_>) {
         turn.log
-            .trace(|| self.labelled(&format!("->> [-ERR '{}']", error.text())));
+            .trace(|| self.labelled(&format!("->> [-ERR {}]", error.text())));
         turn.router
             .outboxes
             .write(self.id.slot, |into| error.write(into));
     }
 
     fn say_info(&self, turn: &mut Turn<'_>, occasion: Occasion) {
-        let info = &turn.settings.info;
-        let nonce = (occasion == Occasion::Greeting)
-            .then(|| turn.settings.directory.nonce(self.number))
-            .flatten();
+        let (directory, mut info) = (&turn.settings.directory, Cow::Borrowed(&turn.settings.info));
+        let mut nonce = None;
+        if occasion == Occasion::Greeting {
+            nonce = directory.nonce(self.number);
+            if info.auth_required && !directory.announces_credentials() {
+                info.to_mut().auth_required = false;
+            }
+        }
         let addressee = Addressee {
             client_id: self.number.0,
             address: self.address,

@@ -50,7 +50,7 @@ impl Settings {
         let limited = |value: usize| (value > 0).then_some(value);
         let directory = Directory::new(options, key);
         let accounts = Accounts::compile(&options.accounts, options.system_account);
-        info.auth_required = directory.announces_credentials();
+        info.auth_required = directory.wants_credentials();
         Settings {
             directory: Arc::new(directory),
             accounts: Arc::new(accounts.expect("accounts are checked before")),

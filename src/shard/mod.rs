@@ -696,11 +696,6 @@ impl Shard {
         else {
             unreachable!("the client was just there");
         };
-        if let Some(farewell) = reason.farewell() {
-            self.router
-                .outboxes
-                .write(id.slot, |into| farewell.write(into));
-        }
         if reason == CloseReason::StaleConnection {
             self.tally.stale += 1;
         }
