@@ -10,10 +10,12 @@
 //!
 //! Which of them count, and their letter case, are nats-server's (`msgtrace.go`).
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
-
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use memchr::memmem::Finder;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::LazyLock;
 
 /// A request to trace a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ const ORIGIN_ACCOUNT: &str = "Nats-Trace-Origin-Account";
 const CONTEXT: &[u8] = b"traceparent";
 const ACCEPT_ENCODING: &str = "Accept-Encoding";
 const FIRST_LINE: &[u8] = b"NATS/1.0\r\n";
+/// Bytes of an event that is compressed: a fraction of a millisecond.
+const COMPRESSED_MAX: usize = 64 * 1024;
 
 impl TraceRequest {
     /// Whether a block of headers is worth reading: a quick look that may be wrong in this direction only.
@@ -111,6 +115,27 @@ impl Encoding {
             Encoding::Gzip => "gzip",
             Encoding::Snappy => "snappy",
             Encoding::Identity => "identity",
+        }
+    }
+
+    /// The event, compressed if it should be. Large ones are left as they are: a shard has no time for them.
+    pub fn apply(self, event: Vec<u8>) -> (Vec<u8>, Encoding) {
+        let compressed = match self {
+            _ if event.len() > COMPRESSED_MAX => None,
+            Encoding::Identity => None,
+            Encoding::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(&event).and_then(|()| encoder.finish()).ok()
+            }
+            Encoding::Snappy => {
+                let mut encoder = snap::write::FrameEncoder::new(Vec::new());
+                let written = encoder.write_all(&event);
+                written.ok().and_then(|()| encoder.into_inner().ok())
+            }
+        };
+        match compressed {
+            Some(compressed) => (compressed, self),
+            None => (event, Encoding::Identity),
         }
     }
 }
@@ -254,5 +279,26 @@ mod tests {
         assert_eq!(encoding("gzip, s2"), Some(Encoding::Snappy));
         assert_eq!(encoding("br"), Some(Encoding::Identity));
         assert_eq!(read("Nats-Trace-Dest: t").expect("asked").encoding(), None);
+    }
+
+    #[test]
+    fn events_are_compressed_up_to_a_limit() {
+        use std::io::Read as _;
+        let event = vec![b'x'; COMPRESSED_MAX];
+        for encoding in [Encoding::Gzip, Encoding::Snappy] {
+            let (bytes, used) = encoding.apply(event.clone());
+            assert_eq!(used, encoding);
+            assert!(bytes.len() < event.len() / 5);
+            let mut again = Vec::new();
+            let read = match encoding {
+                Encoding::Gzip => flate2::read::GzDecoder::new(&*bytes).read_to_end(&mut again),
+                _ => snap::read::FrameDecoder::new(&*bytes).read_to_end(&mut again),
+            };
+            read.expect("it is what it says");
+            assert_eq!(again, event);
+            let larger = vec![b'x'; COMPRESSED_MAX + 1];
+            assert_eq!(encoding.apply(larger.clone()), (larger, Encoding::Identity));
+        }
+        assert_eq!(Encoding::Identity.apply(event.clone()), (event, Encoding::Identity));
     }
 }

@@ -29,6 +29,7 @@ use crate::protocol::client_info::rfc3339;
 use crate::protocol::headers;
 use crate::protocol::info::ServerInfo;
 use crate::protocol::message::{Message, Run};
+use crate::protocol::reply::ErrorReply;
 use crate::protocol::trace_event::{self, ConnectionKind, EventServer, TraceStep};
 use crate::protocol::trace_request::{DESTINATION, DISABLED, Encoding};
 use bytes::Bytes;
@@ -318,11 +319,11 @@ impl Router {
     }
 
     /// Notes that the message being traced is refused, if one is.
-    pub fn note_refusal(&mut self, error: &str) {
+    pub fn note_refusal(&mut self, error: &ErrorReply<'_>) {
         if let Some(journal) = &self.journal
             && let Some(trace) = self.traces.get_mut(journal.ticket.number)
         {
-            error.clone_into(&mut trace.error);
+            trace.error = error.text();
         }
     }
 
@@ -432,8 +433,14 @@ impl Router {
         };
         let traced = &trace.traced;
         let steps = trace.all_steps(self.interest.accounts());
-        let event = trace_event::render(&server, &traced.headers, traced.size, &steps);
-        self.say(traced.account, &traced.destination, b"", &event);
+        let mut event = trace_event::render(&server, &traced.headers, traced.size, &steps);
+        let mut headers = Vec::new();
+        if let Some(encoding) = traced.encoding {
+            let used;
+            (event, used) = encoding.apply(event);
+            headers = headers::with(b"", CONTENT_ENCODING, used.name().as_bytes());
+        }
+        self.say(traced.account, &traced.destination, &headers, &event);
     }
 }
 
@@ -622,6 +629,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+const CONTENT_ENCODING: &str = "Content-Encoding";
 /// What a message weighs. Copies take a 64th of what is there, so that there is enough for all shards and for those who
 /// hand it on.
 const WHOLE: u32 = 1 << 31;
