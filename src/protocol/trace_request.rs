@@ -125,7 +125,10 @@ impl Encoding {
             Encoding::Identity => None,
             Encoding::Gzip => {
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-                encoder.write_all(&event).and_then(|()| encoder.finish()).ok()
+                encoder
+                    .write_all(&event)
+                    .and_then(|()| encoder.finish())
+                    .ok()
             }
             Encoding::Snappy => {
                 let mut encoder = snap::write::FrameEncoder::new(Vec::new());
@@ -299,6 +302,9 @@ mod tests {
             let larger = vec![b'x'; COMPRESSED_MAX + 1];
             assert_eq!(encoding.apply(larger.clone()), (larger, Encoding::Identity));
         }
-        assert_eq!(Encoding::Identity.apply(event.clone()), (event, Encoding::Identity));
+        assert_eq!(
+            Encoding::Identity.apply(event.clone()),
+            (event, Encoding::Identity)
+        );
     }
 }

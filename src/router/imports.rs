@@ -23,7 +23,7 @@ use super::{Publisher, Router, hops_of};
 use crate::account::{ExportId, ServiceImport};
 use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ConnectionId, ShardId};
-use crate::base::limits::RELAYED_PARCELS_MAX;
+use crate::base::limits::{IMPORT_CHAIN_MAX, RELAYED_PARCELS_MAX};
 use crate::config::account::ResponseKind;
 use crate::interest::{Hop, Layer, Memo, Route, Scope, SubscriptionId, Wants};
 use crate::mesh::{Carried, Sender};
@@ -173,20 +173,31 @@ impl Router {
         journey: &mut Journey<'_>,
     ) -> bool {
         let accounts = Arc::clone(self.interest.accounts());
-        let import = accounts.get(importer).and_then(|account| account.services.get(import));
+        let import = accounts
+            .get(importer)
+            .and_then(|account| account.services.get(import));
         let Some(import) = import else {
             return false;
         };
-        if journey.passed.contains(&import.export) {
+        if journey.passed.contains(&import.export) || journey.passed.len() >= IMPORT_CHAIN_MAX {
             return false;
         }
         let awaited = self.await_response(importer, import, message, journey);
-        let reply = awaited.map(|key| self.replies.subject(key)).unwrap_or_default();
+        let reply = awaited
+            .map(|key| self.replies.subject(key))
+            .unwrap_or_default();
         let before = (journey.told.clone(), journey.share);
         let told = self.introduce(importer, import, journey);
         let subject = self.mapped(import.from, subject);
-        let allows_trace = accounts.export(import.export).is_some_and(|export| export.allow_trace);
-        let crossing = journey.cross(import.from, message.subject, subject.as_deref(), allows_trace);
+        let allows_trace = accounts
+            .export(import.export)
+            .is_some_and(|export| export.allow_trace);
+        let crossing = journey.cross(
+            import.from,
+            message.subject,
+            subject.as_deref(),
+            allows_trace,
+        );
         let headers = headers::with(message.headers(), REQUEST_INFO, told.as_bytes());
         let headers = crossing.headers(&headers);
         let mut tail = Vec::with_capacity(reply.len() + headers.len() + message.tail.len());
@@ -252,12 +263,17 @@ impl Router {
             let responder = (journey.describe)(Detail::Full);
             self.report(exporter, &measured, &Outcome::Answered(responder));
         }
-        let to = self.may_relay().then(|| self.mapped(importer, &reply)).flatten();
+        let to = self
+            .may_relay()
+            .then(|| self.mapped(importer, &reply))
+            .flatten();
         let crossing = journey.cross(importer, message.subject, to.as_deref(), false);
         let mut tail = Vec::new();
         let mut moved = *message;
         if answer.is_some() || crossing.is_traced {
-            let subject = answer.map(|key| self.replies.subject(key)).unwrap_or_default();
+            let subject = answer
+                .map(|key| self.replies.subject(key))
+                .unwrap_or_default();
             let headers = crossing.headers(message.headers());
             let line = write_tail(&mut tail, &subject, &headers, message.payload());
             let narrow = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
@@ -322,8 +338,11 @@ impl Router {
             };
             let reply = reply.to_vec();
             let mut memo = Memo::default();
-            let answer = self.interest.answer(Scope::published(importer), &reply, &mut memo);
-            let is_wanted = answer.is_some_and(|(answer, _)| !matches!(answer.route(), Route::Nobody));
+            let answer = self
+                .interest
+                .answer(Scope::published(importer), &reply, &mut memo);
+            let is_wanted =
+                answer.is_some_and(|(answer, _)| !matches!(answer.route(), Route::Nobody));
             if !is_wanted && let Some(awaited) = self.replies.remove(key) {
                 self.report_failure(&awaited, Failure::InterestLost);
             }
@@ -340,12 +359,15 @@ impl Router {
     /// What the mappings of an account make of a subject; `None` when the message is to be lost.
     fn mapped<'s>(&mut self, account: AccountId, subject: &'s [u8]) -> Option<Cow<'s, [u8]>> {
         let accounts = Arc::clone(self.interest.accounts());
-        let mapping = accounts.get(account).and_then(|account| account.mappings.find(subject));
-        let subject = match mapping.map(|mapping| mapping.map(subject, &mut |below| self.rng.below(below))) {
-            None => Cow::Borrowed(subject),
-            Some(Mapped::To(mapped)) => Cow::Owned(mapped),
-            Some(Mapped::Nowhere) => return None,
-        };
+        let mapping = accounts
+            .get(account)
+            .and_then(|account| account.mappings.find(subject));
+        let subject =
+            match mapping.map(|mapping| mapping.map(subject, &mut |below| self.rng.below(below))) {
+                None => Cow::Borrowed(subject),
+                Some(Mapped::To(mapped)) => Cow::Owned(mapped),
+                Some(Mapped::Nowhere) => return None,
+            };
         (subject.len() <= SUBJECT_MAX).then_some(subject)
     }
 
@@ -360,10 +382,20 @@ impl Router {
         let accounts = Arc::clone(self.interest.accounts());
         let export = accounts.export(import.export)?;
         let requester = (journey.describe, import.share);
-        let measured = latency::begin(export, requester, message.headers(), &mut self.rng, self.now);
+        let measured = latency::begin(
+            export,
+            requester,
+            message.headers(),
+            &mut self.rng,
+            self.now,
+        );
         if message.reply_len == 0 {
             if let Some(measured) = measured {
-                self.report(import.from, &measured, &Outcome::Failed(Failure::BadRequest));
+                self.report(
+                    import.from,
+                    &measured,
+                    &Outcome::Failed(Failure::BadRequest),
+                );
             }
             return None;
         }

@@ -603,7 +603,11 @@ impl Journal {
                         kind: ConnectionKind::Client,
                         cid: number,
                         name: &name,
-                        account: if is_elsewhere { accounts.name(*account) } else { "" },
+                        account: if is_elsewhere {
+                            accounts.name(*account)
+                        } else {
+                            ""
+                        },
                         pattern,
                         queue,
                         error: miss.map_or("", Miss::text),

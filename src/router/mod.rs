@@ -25,7 +25,8 @@ use crate::base::limits::{QUEUE_HOPS_MAX, SHARED_TAIL_BYTES};
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
 use crate::interest::{
-    Answer, Fanout, GroupFanout, Hop, Interest, Layer, Memo, Route, Scope, SubscriptionId, Tallies, Wish,
+    Answer, Fanout, GroupFanout, Hop, Interest, Layer, Memo, Route, Scope, SubscriptionId, Tallies,
+    Wish,
 };
 use crate::mesh::{Carried, Mesh, Parcel, Routing};
 use crate::protocol::message::{Message, Run};

@@ -28,7 +28,10 @@ impl Client {
     #[inline]
     pub(super) fn may_ask_for_trace(&self, run: &Run<'_>) -> bool {
         let first = &run.first;
-        let (start, len) = (first.line_len as usize, first.header_len.unwrap_or(0) as usize);
+        let (start, len) = (
+            first.line_len as usize,
+            first.header_len.unwrap_or(0) as usize,
+        );
         let context = self.place.traces_contexts;
         run.tails()
             .any(|tail| TraceRequest::may_be_in(&tail[start..start + len], context))
@@ -47,7 +50,8 @@ impl Client {
                 Way::Nowhere => {}
                 Way::AsItIs => self.publish_further::<false>(&one, shared, turn),
                 Way::Marked => {
-                    let block = headers::with(one.first.headers(), DESTINATION, DISABLED.as_bytes());
+                    let block =
+                        headers::with(one.first.headers(), DESTINATION, DISABLED.as_bytes());
                     let mut tail = Vec::new();
                     let message = with_headers(&one.first, &block, &mut tail);
                     self.publish_further::<false>(&Run::of_one(message), None, turn);
@@ -81,7 +85,8 @@ impl Client {
         };
         let settings = turn.settings;
         let describe = |detail| self.describe(detail, settings);
-        turn.router.publish_traced(publisher, message, shared, &describe)
+        turn.router
+            .publish_traced(publisher, message, shared, &describe)
     }
 
     /// What a traced message's event says of this connection.
