@@ -161,6 +161,11 @@ impl Router {
         self.journals.push(journal);
     }
 
+    /// Traces that wait for reports.
+    pub fn traces_waiting(&self) -> usize {
+        self.traces.len()
+    }
+
     /// Whether [`Router::write_up`] has something to do.
     #[inline]
     pub fn has_journals(&self) -> bool {

@@ -106,6 +106,8 @@ pub struct Snapshot {
     pub cached_subjects: usize,
     /// Requests to other accounts that wait for a response.
     pub responses_awaited: usize,
+    /// Traced messages of which other shards have not told everything yet.
+    pub traces_waiting: usize,
     pub routed: Counters,
     pub tally: Tally,
 }
@@ -489,6 +491,7 @@ impl Shard {
             patterns: self.router.interest().pattern_count(),
             cached_subjects: self.router.interest().cached_count(),
             responses_awaited: self.router.responses_awaited(),
+            traces_waiting: self.router.traces_waiting(),
             routed: self.router.counters,
             tally: self.tally,
         }
