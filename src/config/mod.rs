@@ -63,6 +63,8 @@ pub struct Options {
     pub trace: bool,
     /// Trace the system account too. Never set without `trace`.
     pub trace_verbose: bool,
+    /// Of messages, show the headers only. Never set without `trace`.
+    pub trace_headers: bool,
     /// Stamp log lines with the time.
     pub logtime: bool,
     pub logtime_utc: bool,
@@ -222,6 +224,7 @@ impl Options {
             ports_file_dir: None,
             debug: false,
             trace: false,
+            trace_headers: false,
             trace_verbose: false,
             logtime: false,
             logtime_utc: false,
@@ -397,6 +400,7 @@ impl Draft {
             _ => return contradiction("Can not have a single user/pass and a users array"),
         };
         options.trace_verbose &= options.trace;
+        options.trace_headers &= options.trace;
         options.check()?;
         Ok(options)
     }
