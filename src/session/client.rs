@@ -352,7 +352,12 @@ impl Client {
                     self.wanted = wanted;
                     break;
                 }
-                Err(error) => return Err(self.complain(error, turn)),
+                Err(error) => {
+                    if matches!(error, ParseError::PayloadTooLarge(_)) {
+                        self.trace_oversized(left, turn);
+                    }
+                    return Err(self.complain(error, turn));
+                }
             }
         }
         Ok(taken)
@@ -499,7 +504,7 @@ impl Client {
             return false;
         }
         turn.router
-            .note_refusal(&ErrorReply::PublishRefused(subject));
+            .note_refusal(&ErrorReply::PublishRefused(subject).text());
         for _ in 0..run.count {
             self.say_error(&ErrorReply::PublishRefused(subject), turn);
             let text = format!("Publish Violation - Subject {}", quoted(subject));
@@ -525,7 +530,7 @@ impl Client {
             let text = format!("Publish Violation - Subject {}", quoted(subject));
             turn.log.add(Level::Error, self.labelled(&text));
             turn.router
-                .note_refusal(&ErrorReply::PublishRefused(subject));
+                .note_refusal(&ErrorReply::PublishRefused(subject).text());
             self.say_error(&ErrorReply::PublishRefused(subject), turn);
             return true;
         }
@@ -535,7 +540,8 @@ impl Client {
         if is_reserved {
             let text = format!("Publish Violation - Reply {}", quoted(reply));
             turn.log.add(Level::Error, self.labelled(&text));
-            turn.router.note_refusal(&ErrorReply::ReplyReserved(reply));
+            turn.router
+                .note_refusal(&ErrorReply::ReplyReserved(reply).text());
             self.say_error(&ErrorReply::ReplyReserved(reply), turn);
         }
         is_reserved
