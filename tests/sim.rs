@@ -18,6 +18,8 @@ mod found;
 mod geography;
 #[path = "sim/oracle.rs"]
 mod oracle;
+#[path = "sim/passwords.rs"]
+mod passwords;
 #[path = "sim/server_lines.rs"]
 mod server_lines;
 #[path = "sim/world.rs"]
