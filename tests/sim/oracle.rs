@@ -498,7 +498,8 @@ impl Oracle {
         // A response goes to the requester's shard, and only from there to others of its account.
         let asked_by = request.and_then(|request| request.checked_sub(self.first));
         let asked_by = asked_by.map(|at| clients[usize::try_from(at).expect("of this round")]);
-        let may_be_late = asked_by.is_some_and(|client| client != subscription.client);
+        let may_be_late = place.way == Way::Passing
+            || asked_by.is_some_and(|client| client != subscription.client);
         if may_be_late {
             // Nothing to compare.
         } else if subscription.queue.is_some() {
