@@ -15,6 +15,7 @@ mod batch;
 mod imports;
 mod latency;
 mod message_trace;
+mod observed;
 mod outbox;
 mod replies;
 
@@ -30,7 +31,7 @@ use crate::interest::{
 };
 use crate::mesh::{Carried, Mesh, Parcel, Routing};
 use crate::protocol::message::{Message, Run};
-use crate::subject::Pattern;
+use crate::subject::{Pattern, PatternSet};
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
@@ -42,8 +43,11 @@ pub use crate::mesh::Sender;
 pub use batch::Batch;
 pub use imports::{Describe, Detail};
 pub use message_trace::{Connection, Traced};
+use observed::Observed;
+pub use observed::{Asked, Delivery};
 use outbox::Delivered;
 pub use outbox::{OutboxLimits, Outboxes, Traffic};
+pub use replies::is_measured;
 
 /// Routing for one shard.
 #[derive(Debug)]
@@ -55,8 +59,8 @@ pub struct Router {
     rng: Rng,
     /// Subscriptions that have had their last delivery, to be ended by their sessions.
     spent: Vec<SubscriptionId>,
-    /// Deliveries to be shown in the log; nothing is kept without `-V`.
-    traced: Option<Vec<Delivery>>,
+    /// Deliveries that somebody looks at; mostly nobody.
+    observed: Option<Observed>,
     /// Messages picked for groups that seem to be empty, one a parcel, and who sent them.
     homeless: Vec<(ShardId, Parcel)>,
     /// Scratch: which shards a message's queue groups were picked on.
@@ -88,7 +92,7 @@ pub struct Counters {
     pub delivered: Traffic,
     /// Messages nobody wanted.
     pub dropped_no_interest: u64,
-    /// Messages that came over a lane for plain subscriptions that had gone meanwhile.
+    /// Messages that came over a lane for plain subscriptions, or for requesters, that had gone meanwhile.
     pub dropped_interest_gone: u64,
     /// Messages picked for a queue group that nobody is in any more.
     pub dropped_group_gone: u64,
@@ -100,30 +104,6 @@ pub struct Counters {
     pub dropped_responses_congested: u64,
     /// Messages whose way through other shards was not traced, because too many others were.
     pub traces_cut_short: u64,
-}
-
-/// A message that was put into an outbox, for the log.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The slot of the connection that gets it.
-    pub connection: u32,
-    /// The control line as it is sent.
-    pub line: Vec<u8>,
-    /// Headers and payload.
-    pub body: Vec<u8>,
-}
-
-impl Delivery {
-    #[cold]
-    fn new(connection: u32, head: &[u8], tail: &[u8]) -> Delivery {
-        let line_len = memchr::memchr(b'\n', tail).map_or(tail.len(), |feed| feed + 1);
-        let (line, body) = tail.split_at(line_len);
-        Delivery {
-            connection,
-            line: [head, line].concat(),
-            body: body.strip_suffix(b"\r\n").unwrap_or(body).to_vec(),
-        }
-    }
 }
 
 /// Who publishes, as far as routing cares.
@@ -165,7 +145,7 @@ impl Router {
             answering: HashSet::with_hasher(FixedState::with_seed(rng.next_u64())),
             rng,
             spent: Vec::new(),
-            traced: trace.then(Vec::new),
+            observed: Observed::traces(trace),
             homeless: Vec::new(),
             picks: Vec::new(),
             bare: Vec::new(),
@@ -222,7 +202,32 @@ impl Router {
 
     /// Deliveries since the last call, when they are traced.
     pub fn take_traced(&mut self) -> Vec<Delivery> {
-        self.traced.as_mut().map(std::mem::take).unwrap_or_default()
+        let observed = self.observed.as_mut();
+        observed.map(Observed::take_traced).unwrap_or_default()
+    }
+
+    /// Changes whether a connection learns the reply subjects of what is delivered to it.
+    pub fn watch_replies(&mut self, connection: u32, watch: bool) {
+        Observed::watch_replies(&mut self.observed, connection, watch);
+    }
+
+    /// Messages since the last call that clients may answer.
+    pub fn take_asked(&mut self) -> Vec<Asked> {
+        let observed = self.observed.as_mut();
+        observed.map(Observed::take_asked).unwrap_or_default()
+    }
+
+    /// Whether there are deliveries for [`Router::take_traced`] or [`Router::take_asked`].
+    #[inline]
+    pub fn has_observed(&self) -> bool {
+        self.observed
+            .as_ref()
+            .is_some_and(|observed| !observed.is_empty())
+    }
+
+    /// From now on messages of these subjects are not delivered to a connection, which has no subscriptions at the moment.
+    pub fn hide(&mut self, connection: u32, hidden: Option<Arc<PatternSet>>) {
+        self.interest.hide(connection, hidden);
     }
 
     /// Routes messages of a client of this shard. `shared` is the tail as a shared buffer, if it is in one already; then
@@ -286,7 +291,7 @@ impl Router {
             counters: &mut self.counters,
             spent: &mut self.spent,
             bare: &mut self.bare,
-            traced: self.traced.as_mut(),
+            observed: self.observed.as_mut(),
             run,
             shared,
             size: message.size(),
@@ -403,7 +408,7 @@ impl Router {
             counters: &mut self.counters,
             spent: &mut self.spent,
             bare: &mut self.bare,
-            traced: self.traced.as_mut(),
+            observed: self.observed.as_mut(),
             run,
             shared: carried.shared,
             size: message.size(),
@@ -653,7 +658,7 @@ struct Delivering<'a, W> {
     counters: &'a mut Counters,
     spent: &'a mut Vec<SubscriptionId>,
     bare: &'a mut Vec<u8>,
-    traced: Option<&'a mut Vec<Delivery>>,
+    observed: Option<&'a mut Observed>,
     run: &'a Run<'a>,
     shared: Option<&'a Bytes>,
     /// What each of them counts for.
@@ -696,8 +701,9 @@ impl<W: Watch> Delivering<'_, W> {
             return false;
         }
         self.watch.saw(connection, id, None);
-        if let Some(traced) = &mut self.traced {
-            traced.push(Delivery::new(connection, head, tail));
+        if let Some(observed) = &mut self.observed {
+            observed.note_delivery(connection, head, tail);
+            observed.note_reply(connection, message.reply());
         }
         if self.tallies.count(id) {
             self.spent.push(id);
@@ -723,6 +729,9 @@ impl<W: Watch> Delivering<'_, W> {
         let is_plain = self.run.first.header_len.is_none();
         let head = &head[usize::from(is_plain) * b"H".len()..];
         let delivered = self.outboxes.deliver_run(connection, head, self.run);
+        if let Some(observed) = &mut self.observed {
+            observed.note_reply(connection, self.run.first.reply());
+        }
         self.tallies.count_run(id, self.run.count);
         self.counters.delivered.count_run(self.run.count, self.size);
         if delivered == Delivered::OverShare {

@@ -28,7 +28,7 @@ use crate::protocol::message::{Message, Run, write_tail};
 use crate::protocol::op::Op;
 use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
 use crate::protocol::reply::{self, ErrorReply, quoted};
-use crate::router::{Published, Publisher, Router, Sender, Traffic};
+use crate::router::{self, Published, Publisher, Router, Sender, Traffic};
 use crate::subject::{self, Pattern};
 use account::Place;
 use bytes::Bytes;
@@ -526,7 +526,8 @@ impl Client {
     #[inline(never)]
     fn refuse_reserved(&self, message: &Message<'_>, turn: &mut Turn<'_>) -> bool {
         let subject = message.subject;
-        if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") {
+        let is_system = self.place.account == turn.settings.accounts.system();
+        if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") && !is_system {
             let text = format!("Publish Violation - Subject {}", quoted(subject));
             turn.log.add(Level::Error, self.labelled(&text));
             turn.router
@@ -543,6 +544,8 @@ impl Client {
             turn.router
                 .note_refusal(&ErrorReply::ReplyReserved(reply).text());
             self.say_error(&ErrorReply::ReplyReserved(reply), turn);
+        } else if router::is_measured(subject) {
+            self.introduce_as_responder(subject, turn);
         }
         is_reserved
     }
@@ -786,6 +789,7 @@ impl Client {
             self.say_error(&farewell, turn);
         }
         self.end_all_subscriptions(turn);
+        self.take_permissions(None, turn);
         self.leave(turn);
         turn.log
             .debug(|| self.labelled(&format!("Client connection closed: {reason}")));

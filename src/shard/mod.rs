@@ -318,6 +318,11 @@ impl Shard {
                 Item::Report(report) => {
                     self.router.hear_report(&self.settings.info, report);
                 }
+                Item::Responder {
+                    account,
+                    subject,
+                    info,
+                } => self.router.note_responder(account, subject, info),
                 Item::Pause(publisher) => self.pause(publisher),
                 Item::Resume(publisher) => self.resume(publisher),
             }
@@ -581,8 +586,8 @@ impl Shard {
         if self.router.has_journals() {
             self.write_up_traces();
         }
-        if self.log.trace {
-            self.trace_deliveries();
+        if self.router.has_observed() {
+            self.tell_observed();
         }
         while let Some(id) = self.router.next_spent() {
             self.end_spent(id);
@@ -649,7 +654,13 @@ impl Shard {
     }
 
     #[cold]
-    fn trace_deliveries(&mut self) {
+    fn tell_observed(&mut self) {
+        for asked in self.router.take_asked() {
+            self.with_client(self.id_of(asked.connection), |client, turn| {
+                client.may_answer(&asked.reply, turn.now);
+                Ok(())
+            });
+        }
         for delivery in self.router.take_traced() {
             self.with_client(self.id_of(delivery.connection), |client, turn| {
                 client.trace_delivery(&delivery, turn);
