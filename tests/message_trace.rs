@@ -30,6 +30,73 @@ fn four_shards_tell_what_nats_server_tells() {
     compare(4);
 }
 
+/// As far as its headers have come in the same packet as its line.
+#[test]
+fn a_message_that_is_too_large_is_told_too() {
+    let block = "NATS/1.0\r\nNats-Trace-Dest: trace\r\n\r\n";
+    let cases = [
+        (1, format!("HPUB big {} 500\r\n{block}", block.len())),
+        (
+            1,
+            format!("hpub\tbig inbox {} 500\r\n{block}more of it", block.len()),
+        ),
+        (1, format!("HPUB big 400 500\r\n{block}more of it")),
+        (
+            1,
+            format!(
+                "HPUB big {} 500\r\n{}",
+                block.len(),
+                &block[..block.len() - 2]
+            ),
+        ),
+        (0, format!("HPUB big {} 500\r\n", block.len())),
+        (0, format!("PUB big 500\r\n{block}")),
+    ];
+    let told = |launch: Launch| {
+        let server = launch
+            .config_line("max_payload: 100")
+            .config_line("server_name: n");
+        let server = server.start().expect("it takes the configuration");
+        let mut watcher = server.join(CONNECT);
+        watcher.send(b"SUB trace 1\r\n").expect("it reads");
+        watcher.sync().expect("it has taken that in");
+        let mut told = Vec::new();
+        for (wanted, case) in &cases {
+            let mut publisher = server.connect();
+            let info = publisher.line().expect("it greets");
+            let info: Value = serde_json::from_slice(&info[b"INFO ".len()..]).expect("JSON");
+            let number = info["client_id"].as_u64().expect("a number");
+            let text = format!("CONNECT {CONNECT}\r\n");
+            publisher.send(text.as_bytes()).expect("it reads");
+            publisher.sync().expect("it has taken that in");
+            publisher.send(case.as_bytes()).expect("it reads");
+            let refusal = publisher.line().expect("it refuses");
+            assert_eq!(refusal, b"-ERR 'Maximum Payload Violation'\r\n");
+            let numbers = BTreeMap::from([(number, "big")]);
+            let mut seen = Vec::new();
+            let deadline = Instant::now() + PATIENCE;
+            let mut rounds_left = ROUNDS_AFTER;
+            while rounds_left > 0 {
+                drain(&mut watcher, |what| seen.push(plain(&what, &numbers)));
+                rounds_left -= usize::from(seen.len() >= *wanted || Instant::now() > deadline);
+            }
+            assert_eq!(seen.len(), *wanted, "{case}");
+            told.push(seen);
+        }
+        told
+    };
+    let theirs = told(Launch::nats_server().expect("nats-server"));
+    assert!(
+        theirs
+            .iter()
+            .flatten()
+            .any(|text| text.contains("maximum payload exceeded"))
+    );
+    for shards in [1, 2] {
+        assert_eq!(told(Launch::trunkline(shards)), theirs);
+    }
+}
+
 fn compare(shards: u32) {
     let theirs = run(Launch::nats_server().unwrap_or_else(|missing| panic!("{missing}")));
     let ours = run(Launch::trunkline(shards));
@@ -117,6 +184,8 @@ impl Cast {
         seen
     }
 }
+
+const CONNECT: &str = r#"{"verbose":false,"pedantic":false,"headers":true}"#;
 
 /// What has come in: a message, or a line that is none.
 enum Came {

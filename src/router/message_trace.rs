@@ -34,7 +34,6 @@ use crate::protocol::client_info::rfc3339;
 use crate::protocol::headers;
 use crate::protocol::info::ServerInfo;
 use crate::protocol::message::Message;
-use crate::protocol::reply::ErrorReply;
 use crate::protocol::trace_event::{self, ConnectionKind, EventServer, TraceStep};
 use crate::protocol::trace_request::Encoding;
 use bytes::Bytes;
@@ -108,11 +107,11 @@ impl Router {
     }
 
     /// Notes that the message being traced is refused, if one is.
-    pub fn note_refusal(&mut self, error: &ErrorReply<'_>) {
+    pub fn note_refusal(&mut self, error: &str) {
         if let Some(journal) = &self.journal
             && let Some(trace) = self.traces.get_mut(journal.number())
         {
-            trace.error = error.text();
+            error.clone_into(&mut trace.error);
         }
     }
 

@@ -28,7 +28,7 @@ use crate::protocol::message::{Message, Run, write_tail};
 use crate::protocol::op::Op;
 use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
 use crate::protocol::reply::{self, ErrorReply, quoted};
-use crate::router::{Published, Publisher, Router, Sender, Traffic};
+use crate::router::{self, Published, Publisher, Router, Sender, Traffic};
 use crate::subject::{self, Pattern};
 use account::Place;
 use bytes::Bytes;
@@ -352,7 +352,12 @@ impl Client {
                     self.wanted = wanted;
                     break;
                 }
-                Err(error) => return Err(self.complain(error, turn)),
+                Err(error) => {
+                    if matches!(error, ParseError::PayloadTooLarge(_)) {
+                        self.trace_oversized(left, turn);
+                    }
+                    return Err(self.complain(error, turn));
+                }
             }
         }
         Ok(taken)
@@ -499,7 +504,7 @@ impl Client {
             return false;
         }
         turn.router
-            .note_refusal(&ErrorReply::PublishRefused(subject));
+            .note_refusal(&ErrorReply::PublishRefused(subject).text());
         for _ in 0..run.count {
             self.say_error(&ErrorReply::PublishRefused(subject), turn);
             let text = format!("Publish Violation - Subject {}", quoted(subject));
@@ -521,11 +526,12 @@ impl Client {
     #[inline(never)]
     fn refuse_reserved(&self, message: &Message<'_>, turn: &mut Turn<'_>) -> bool {
         let subject = message.subject;
-        if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") {
+        let is_system = self.place.account == turn.settings.accounts.system();
+        if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") && !is_system {
             let text = format!("Publish Violation - Subject {}", quoted(subject));
             turn.log.add(Level::Error, self.labelled(&text));
             turn.router
-                .note_refusal(&ErrorReply::PublishRefused(subject));
+                .note_refusal(&ErrorReply::PublishRefused(subject).text());
             self.say_error(&ErrorReply::PublishRefused(subject), turn);
             return true;
         }
@@ -535,8 +541,11 @@ impl Client {
         if is_reserved {
             let text = format!("Publish Violation - Reply {}", quoted(reply));
             turn.log.add(Level::Error, self.labelled(&text));
-            turn.router.note_refusal(&ErrorReply::ReplyReserved(reply));
+            turn.router
+                .note_refusal(&ErrorReply::ReplyReserved(reply).text());
             self.say_error(&ErrorReply::ReplyReserved(reply), turn);
+        } else if router::is_measured(subject) {
+            self.introduce_as_responder(subject, turn);
         }
         is_reserved
     }

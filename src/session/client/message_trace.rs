@@ -46,7 +46,8 @@ impl Client {
         turn: &mut Turn<'_>,
     ) {
         for one in run.singly() {
-            match self.way_of(&one.first, turn) {
+            let message = &one.first;
+            match self.way_of(message.headers(), message.subject, message.size(), turn) {
                 Way::Nowhere => {}
                 Way::AsItIs => self.publish_further::<false>(&one, shared, turn),
                 Way::Marked => {
@@ -62,6 +63,35 @@ impl Client {
                     turn.router.end_trace();
                 }
             }
+        }
+    }
+
+    /// Tells of a message that is too large, as far as its headers have come with its line. The connection ends for it.
+    #[cold]
+    pub(super) fn trace_oversized(&mut self, bytes: &[u8], turn: &mut Turn<'_>) {
+        let Some(feed) = memchr::memchr(b'\n', bytes) else {
+            return;
+        };
+        let (line, rest) = bytes.split_at(feed + 1);
+        let words = line.split(u8::is_ascii_whitespace);
+        let words: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
+        let ([verb, subject, header_len, size] | [verb, subject, _, header_len, size]) = words[..]
+        else {
+            return;
+        };
+        let number = |word| std::str::from_utf8(word).ok()?.parse::<usize>().ok();
+        let (Some(header_len), Some(size)) = (number(header_len), number(size)) else {
+            return;
+        };
+        // `PUB` with a reply has as many words less one.
+        if !verb.eq_ignore_ascii_case(b"HPUB") {
+            return;
+        }
+        let block = &rest[..header_len.min(rest.len())];
+        if let Way::Traced(traced) = self.way_of(block, subject, size, turn) {
+            turn.router.begin_trace(*traced);
+            turn.router.note_refusal("maximum payload exceeded");
+            turn.router.end_trace();
         }
     }
 
@@ -97,8 +127,8 @@ impl Client {
         }
     }
 
-    fn way_of(&mut self, message: &Message<'_>, turn: &mut Turn<'_>) -> Way {
-        let Some(request) = TraceRequest::read(message.headers()) else {
+    fn way_of(&mut self, block: &[u8], subject: &[u8], size: usize, turn: &mut Turn<'_>) -> Way {
+        let Some(request) = TraceRequest::read(block) else {
             return Way::AsItIs;
         };
         let only = request.is_only();
@@ -138,10 +168,10 @@ impl Client {
             destination,
             encoding: request.encoding(),
             headers: request.headers,
-            size: message.size(),
+            size,
             only,
             connection: self.as_traced(),
-            subject: String::from_utf8_lossy(message.subject).into_owned(),
+            subject: String::from_utf8_lossy(subject).into_owned(),
         }))
     }
 
