@@ -414,4 +414,4 @@ fn fit(written: &imports::Written) -> Result<(Option<String>, String), String> {
 
 const TOO_MANY: &str = "there are too many exports with wildcards to compare";
 /// For all imports and measurements: some seconds. No configuration that makes sense comes near.
-const EFFORT: usize = 20_000_000;
+const EFFORT: usize = 5_000_000;

@@ -162,4 +162,4 @@ fn left_over(
 /// Accounts on one way; nats-server's number.
 const DEPTH_MAX: usize = 1024;
 /// For all imports of one kind: some seconds. No configuration that makes sense comes near.
-const EFFORT: usize = 20_000_000;
+const EFFORT: usize = 5_000_000;
