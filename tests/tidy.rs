@@ -71,6 +71,11 @@ const WITHIN_A_LINE: &[(&str, &str, &str)] = &[
         "a delivery to another shard is an item in the open parcel of its lane",
     ),
     (
+        "interest",
+        "account",
+        "what a stream import brings is interest in the exporting account",
+    ),
+    (
         "config",
         "subject",
         "options are checked when they are read, and subjects are among them",

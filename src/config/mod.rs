@@ -31,14 +31,13 @@ pub use authorization::{Auth, Permissions, User};
 pub use command_line::{
     Action, CommandLineError, SignalCommand, SignalRequest, parse_command_line,
 };
-pub use draft::Draft;
+pub use draft::{Draft, is_anybody};
 pub use file::{Configured, FileRequest};
 pub use identity::Identity;
 pub use secret::Secret;
 pub use tls::Tls;
 
 use authorization::Credentials;
-use draft::ANYBODY;
 use duration::GoDuration;
 use go_text::go_quote;
 
@@ -160,7 +159,7 @@ impl Options {
             Auth::Users(users) => users.iter().any(|user| match &user.credentials {
                 Credentials::Nkey(_) => false,
                 Credentials::Password { name, password } if password.is_empty() => {
-                    !by_certificate && !name.starts_with(ANYBODY)
+                    !by_certificate && !is_anybody(name)
                 }
                 Credentials::Password { password, .. } => !password.looks_like_bcrypt(),
             }),
