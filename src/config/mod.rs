@@ -31,14 +31,13 @@ pub use authorization::{Auth, Permissions, User};
 pub use command_line::{
     Action, CommandLineError, SignalCommand, SignalRequest, parse_command_line,
 };
-pub use draft::Draft;
+pub use draft::{Draft, is_anybody};
 pub use file::{Configured, FileRequest};
 pub use identity::Identity;
 pub use secret::Secret;
 pub use tls::Tls;
 
 use authorization::Credentials;
-pub use draft::is_anybody;
 use duration::GoDuration;
 use go_text::go_quote;
 

@@ -2,7 +2,8 @@
 //!
 //! The order of checks and what becomes of a message that cannot be traced are nats-server's (`msgtrace.go`).
 
-use super::{Client, Turn, is_gateway_reply};
+use super::publish::is_gateway_reply;
+use super::{Client, Turn};
 use crate::base::log::Level;
 use crate::protocol::headers;
 use crate::protocol::message::{Message, Run, write_tail};
