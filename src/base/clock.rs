@@ -29,6 +29,27 @@ impl Now {
     }
 }
 
+/// What the calendar says of a [`Now`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WallClock {
+    /// Since the Unix epoch, at [`Now::ZERO`].
+    origin: Duration,
+}
+
+impl WallClock {
+    /// The wall clock that showed `since_epoch` at `now`.
+    pub fn showing(since_epoch: Duration, now: Now) -> WallClock {
+        WallClock {
+            origin: since_epoch.saturating_sub(now.since(Now::ZERO)),
+        }
+    }
+
+    /// The time since the Unix epoch.
+    pub fn at(self, now: Now) -> Duration {
+        self.origin + now.since(Now::ZERO)
+    }
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

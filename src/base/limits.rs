@@ -55,3 +55,32 @@ pub const PAUSE_EARNED_BY_BYTES: usize = 512 * 1024;
 
 /// Publishers that one outbox remembers having paused; the pauses of further ones end by themselves.
 pub const FEEDERS_MAX: usize = 64;
+
+/// Service imports that one request may go through; at one more it ends, as if nobody served it (nats-server: 1,024). Each
+/// step is a frame on the shard's stack.
+pub const IMPORT_CHAIN_MAX: usize = 32;
+
+/// Requests through service imports whose responses one shard waits for. An entry is some 150 bytes. At one more the
+/// one that would have expired first is given up: its response finds nobody.
+pub const RESPONSES_AWAITED_MAX: usize = 1 << 20;
+
+/// Awaited responses that are looked through when a wildcard subscription ends; with more, each waits for its threshold.
+pub const RESPONSES_SEARCHED_MAX: usize = 4096;
+
+/// Parcels that may wait on full lanes before responses that would have to go over a second lane are dropped and counted.
+pub const RELAYED_PARCELS_MAX: usize = 64;
+
+/// Bytes kept of a client while its password is being compared. Nothing is read meanwhile, so what can have arrived before
+/// fits: a shard's receive buffers hold half as much in all.
+pub const UNPROVEN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Passwords that wait to be compared, per worker. At 60 ms each the last would wait for half a minute, longer than any
+/// client does.
+pub const PASSWORD_CHECKS_MAX: usize = 512;
+
+/// Subjects for which a connection with permissions remembers whether it may publish to them (as nats-server).
+pub const REMEMBERED_SUBJECTS_MAX: usize = 128;
+
+/// Reply subjects that a connection with `allow_responses` remembers; of the latest half as many none is forgotten.
+/// nats-server has no bound but their age.
+pub const REMEMBERED_REPLIES_MAX: usize = 1 << 16;

@@ -35,7 +35,9 @@ pub use identity::Identity;
 pub use secret::Secret;
 pub use tls::Tls;
 
+use authorization::Credentials;
 use duration::GoDuration;
+use go_text::go_quote;
 use table::TABLE;
 
 /// The nats-server release whose behaviour is matched, and whose version a link called `nats-server` reports.
@@ -93,9 +95,13 @@ pub struct Options {
     pub no_auth_user: Option<String>,
     /// The public nkeys of proxies that are believed.
     pub trusted_proxies: Vec<String>,
+    /// Whether the single user, or who knows the token, must come through a trusted proxy. Users have a field of their own.
+    pub proxy_required: bool,
     /// By [`AccountId`]; `$G` and `$SYS` are always the first two.
     pub accounts: Vec<Account>,
     pub system_account: AccountId,
+    /// The server has no events and services of its own.
+    pub no_system_account: bool,
     /// `None` is plain connections only.
     pub tls: Option<Tls>,
     /// Plain connections beside those with TLS.
@@ -124,12 +130,14 @@ impl Options {
                     .to_owned(),
             );
         }
-        if let Auth::UserPassword { password, .. } = &self.auth {
-            warnings.push(if password.is_empty() {
-                "The configured user has no password: the name alone lets a client in".to_owned()
-            } else {
-                "Plaintext passwords detected, use nkeys or bcrypt".to_owned()
-            });
+        match &self.auth {
+            Auth::UserPassword { password, .. } if password.is_empty() => warnings.push(
+                "The configured user has no password: the name alone lets a client in".to_owned(),
+            ),
+            auth if self.has_plain_password(auth) => {
+                warnings.push("Plaintext passwords detected, use nkeys or bcrypt".to_owned());
+            }
+            _ => {}
         }
         if self.lame_duck_duration < LAME_DUCK_DURATION_MIN {
             warnings.push(format!(
@@ -139,6 +147,22 @@ impl Options {
             ));
         }
         warnings
+    }
+
+    /// Whether a password would be better as its bcrypt hash. Users whom their certificates name need none.
+    fn has_plain_password(&self, auth: &Auth) -> bool {
+        let by_certificate = self.tls.as_ref().is_some_and(|tls| tls.map);
+        match auth {
+            Auth::None | Auth::Token(_) => false,
+            Auth::UserPassword { password, .. } => !password.looks_like_bcrypt(),
+            Auth::Users(users) => users.iter().any(|user| match &user.credentials {
+                Credentials::Nkey(_) => false,
+                Credentials::Password { name, password } if password.is_empty() => {
+                    !by_certificate && !is_anybody(name)
+                }
+                Credentials::Password { password, .. } => !password.looks_like_bcrypt(),
+            }),
+        }
     }
 
     /// The checks that look at two options at once, with nats-server's texts.
@@ -169,6 +193,19 @@ impl Options {
         {
             let text = "server name cannot contain spaces".to_owned();
             return contradiction(&["server_name"], text);
+        }
+        if let Some(name) = &self.no_auth_user {
+            let text = match &self.auth {
+                Auth::Users(users) if users.iter().any(|user| user.is_called(name)) => {
+                    return Ok(());
+                }
+                Auth::Users(_) => {
+                    "not present as user or nkey in authorization block or account configuration"
+                }
+                _ => "present, but users/nkeys are not defined",
+            };
+            let text = format!("no_auth_user: {} {text}", go_quote(name));
+            return contradiction(&["no_auth_user"], text);
         }
         Ok(())
     }
@@ -204,8 +241,10 @@ impl Options {
             auth_timeout: Duration::ZERO,
             no_auth_user: None,
             trusted_proxies: Vec::new(),
+            proxy_required: false,
             accounts: account::predefined(),
             system_account: AccountId::SYSTEM,
+            no_system_account: false,
             tls: None,
             allow_non_tls: false,
             proxy_protocol: false,
@@ -291,6 +330,10 @@ pub struct Draft {
     user: String,
     password: Secret,
     token: Secret,
+    users: Vec<User>,
+    /// Whether clients without credentials are let into `$G` although there are users: all users are those of the system
+    /// account.
+    opens_global_account: bool,
 }
 
 impl Default for Draft {
@@ -300,6 +343,8 @@ impl Default for Draft {
             user: String::new(),
             password: Secret::default(),
             token: Secret::default(),
+            users: Vec::new(),
+            opens_global_account: false,
         };
         for row in TABLE {
             row.apply_default(&mut draft);
@@ -323,31 +368,67 @@ impl Draft {
             user,
             password,
             token,
+            mut users,
+            opens_global_account,
         } = self;
-        if password.looks_like_bcrypt() || token.looks_like_bcrypt() {
-            return Err(Contradiction {
-                keys: &["authorization.password", "authorization.token"],
-                text: "bcrypt passwords and tokens are not supported yet".to_owned(),
-            });
-        }
         let contradiction = |text: &str| {
             Err(Contradiction {
                 keys: CREDENTIALS,
                 text: text.to_owned(),
             })
         };
-        options.auth = match (user.is_empty(), password.is_empty(), token.is_empty()) {
+        let single = match (user.is_empty(), password.is_empty(), token.is_empty()) {
             (true, true, true) => Auth::None,
             (true, true, false) => Auth::Token(token),
             (false, _, true) => Auth::UserPassword { user, password },
             (true, false, true) => return contradiction("a password needs a user"),
             _ => return contradiction("Cannot have a user/pass and token"),
         };
+        options.auth = match single {
+            Auth::None if users.is_empty() => Auth::None,
+            Auth::None => {
+                if opens_global_account && options.no_auth_user.is_none() {
+                    options.no_auth_user = Some(add_anybody(&mut users));
+                }
+                Auth::Users(users)
+            }
+            single if users.is_empty() => single,
+            Auth::Token(_) => return contradiction("Can not have a token and a users array"),
+            _ => return contradiction("Can not have a single user/pass and a users array"),
+        };
         options.trace_verbose &= options.trace;
         options.check()?;
         Ok(options)
     }
 }
+
+/// Adds a user of `$G` for clients without credentials, and gives its name.
+fn add_anybody(users: &mut Vec<User>) -> String {
+    let mut name = ANYBODY.to_owned();
+    while users.iter().any(|user| user.is_called(&name)) {
+        name.push('+');
+    }
+    users.push(User {
+        // Whoever knows the name gets no more than who says none.
+        credentials: Credentials::Password {
+            name: name.clone(),
+            password: Secret::default(),
+        },
+        account: AccountId::GLOBAL,
+        permissions: None,
+        connection_types: None,
+        proxy_required: false,
+    });
+    name
+}
+
+/// Whether a user was made for clients without credentials.
+pub fn is_anybody(name: &str) -> bool {
+    name.starts_with(ANYBODY)
+}
+
+/// The name of the user that is made for clients without credentials; nats-server makes a new one up at each start.
+const ANYBODY: &str = "nats-anybody";
 
 const CREDENTIALS: &[&str] = &[
     "authorization.user",

@@ -1,6 +1,6 @@
 //! The one table of options: every flag's spellings, parser, default, help text, configuration keys and reload class.
 //!
-//! *Control path.* Pure.
+//! *Control path.* Pure. What stands inside blocks (users, accounts, TLS) has its rows in [`blocks`].
 //!
 //! - An option exists when it has a row; it is spelled nowhere else but in the row and in its field.
 //! - Every default passes its own row's parser and range (tested).
@@ -9,10 +9,14 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use self::blocks::{ANY, BLOCKS, LIST, LIST_OR_MAP, MAP, TEXT};
 use super::duration::{GoDuration, parse_duration};
+use super::file::{Field, Reader, accounts, mappings, permissions, proxies, users};
 use super::size::parse_size;
 use super::{Draft, HostPort, LAME_DUCK_DURATION_MIN, Secret};
 use crate::base::limits::SHARDS_MAX;
+
+pub mod blocks;
 
 /// One option.
 #[derive(Debug)]
@@ -53,6 +57,30 @@ pub enum Kind {
     Unsupported { takes_value: bool },
     /// nats-server has it, and there is nothing here that it could change; of files only. The help text says why.
     Ignored(Expected),
+    /// A value with parts of its own; of files only. The function of `file` that reads it finds its parts' rows in
+    /// [`blocks::BLOCKS`].
+    Block(Shape, for<'a> fn(&mut Reader<'a>, &Field<'a>)),
+    /// A part of a block, which the block's reader takes.
+    Part(Shape),
+}
+
+/// Which values a block or a part of one may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub sorts: &'static [Sort],
+    /// With its article, after "must be".
+    pub shown: &'static str,
+}
+
+/// One type of values of the configuration language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Text,
+    Boolean,
+    Integer,
+    Float,
+    List,
+    Map,
 }
 
 /// The type of an ignored option's value: a wrong one is refused all the same.
@@ -100,6 +128,8 @@ pub enum Group {
     Common,
     Unsupported,
     Ignored,
+    /// The parts of a block, under the block's heading in the documentation.
+    Part(&'static str),
 }
 
 /// What a reload does with a changed option (nats-server's reload.go).
@@ -154,7 +184,7 @@ impl Row {
             Kind::Request(_) => Ok(()),
             Kind::Unsupported { .. } => Err(ValueError::Unsupported),
             // Rows without a flag never get here.
-            Kind::Address(..) | Kind::Ignored(_) => Ok(()),
+            Kind::Address(..) | Kind::Ignored(_) | Kind::Block(..) | Kind::Part(_) => Ok(()),
         }
     }
 
@@ -258,12 +288,17 @@ pub fn find(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.names.contains(&name))
 }
 
-/// The row of a key in a file, `section.key` inside a section, in lower case.
-pub fn find_key(path: &str) -> Option<&'static Row> {
-    TABLE.iter().find(|row| row.config_keys.contains(&path))
+/// Every option, those inside blocks included.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().chain(BLOCKS)
 }
 
-/// Whether `path` is a map with keys of its own.
+/// The row of a key in a file, `section.key` inside a section or block, in lower case.
+pub fn find_key(path: &str) -> Option<&'static Row> {
+    rows().find(|row| row.config_keys.contains(&path))
+}
+
+/// Whether `path` is a map whose keys are options themselves. A block is none: it has a reader.
 pub fn is_section(path: &str) -> bool {
     let keys = TABLE.iter().flat_map(|row| row.config_keys);
     keys.filter_map(|key| key.rsplit_once('.'))
@@ -358,6 +393,8 @@ impl std::fmt::Debug for Kind {
             Kind::Unsupported { .. } => "Unsupported",
             Kind::Address(..) => "Address",
             Kind::Ignored(_) => "Ignored",
+            Kind::Block(..) => "Block",
+            Kind::Part(_) => "Part",
         })
     }
 }
@@ -484,6 +521,33 @@ pub static TABLE: &[Row] = &[
         Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.auth_timeout = value),
         "Time a client has to introduce itself").default("2s")
         .config(&["authorization.timeout"], Reload::Live).seconds(Seconds::Plain { unwarned_max: MINUTE }),
+    row(Group::Authorization, &[], "", Kind::Block(LIST, users::of_authorization),
+        "Users instead of a single one; their parts are below").config(&["authorization.users"], Reload::Live),
+    row(Group::Authorization, &[], "", Kind::Block(MAP, permissions::of_authorization),
+        "For users of this block that have none of their own")
+        .config(&["authorization.default_permissions", "authorization.default_permission", "authorization.permissions"],
+            Reload::Live),
+    row(Group::Authorization, &[], "",
+        Kind::Switch(|draft, on| draft.options.proxy_required = on),
+        "Whether the single user, or who knows the token, must come through a trusted proxy")
+        .config(&["authorization.proxy_required"], Reload::Live),
+    row(Group::Authorization, &[], "",
+        Kind::Text(|draft, text| { draft.options.no_auth_user = some_text(text); Ok(()) }),
+        "The user that clients without credentials are").config(&["no_auth_user"], Reload::Live),
+    row(Group::Authorization, &[], "", Kind::Block(LIST_OR_MAP, accounts::read),
+        "Accounts: subject spaces of their own, by name; or a list of their names")
+        .config(&["accounts"], Reload::Live),
+    row(Group::Authorization, &[], "", Kind::Block(MAP, mappings::of_server),
+        "From subjects to those that messages are routed by instead, for clients of no account; \
+         a subject, or destinations with weights").config(&["mappings", "maps"], Reload::Live),
+    row(Group::Authorization, &[], "", Kind::Block(TEXT, accounts::system_account),
+        "The account of the server's own events and services (default: $SYS)")
+        .config(&["system_account", "system"], Reload::Live),
+    row(Group::Authorization, &[], "",
+        Kind::Switch(|draft, on| draft.options.no_system_account = on),
+        "No system account, unless one is named").config(&["no_system_account", "no_system", "no_sys_acc"], Reload::Refused),
+    row(Group::Authorization, &[], "", Kind::Block(MAP, proxies::read),
+        "Proxies that are believed").config(&["proxies"], Reload::Live),
 
     row(Group::Limits, &["max_payload"], "<size>",
         Kind::Size(1..=INT32_MAX, Zero::Default, |draft, value| draft.options.max_payload = fit(value)),
@@ -546,7 +610,7 @@ pub static TABLE: &[Row] = &[
     unsupported(&["ms", "https_port"], true).config(&["https_port"], Reload::Refused),
     unsupported(&["s", "syslog"], false).config(&["syslog"], Reload::Refused),
     unsupported(&["r", "remote_syslog"], true).config(&["remote_syslog"], Reload::Refused),
-    unsupported(&["js", "jetstream"], false).config(&["jetstream"], Reload::Refused),
+    unsupported(&["js", "jetstream"], false),
     unsupported(&["sd", "store_dir"], true).config(&["store_dir", "storedir"], Reload::Refused),
     unsupported(&["tls"], false),
     unsupported(&["tlscert"], true),
@@ -562,27 +626,21 @@ pub static TABLE: &[Row] = &[
     unsupported(&["connect_retries"], true),
     unsupported(&["cluster_listen"], true),
     unsupported(&["profile"], true).config(&["prof_port"], Reload::Refused),
-    unsupported_key(&["accounts"]),
     unsupported_switch(&["allow_non_tls"]),
-    unsupported_key(&["authorization.users"]),
-    unsupported_key(&["authorization.permissions", "authorization.default_permission", "authorization.default_permissions"]),
     unsupported_key(&["authorization.auth_callout", "authorization.auth_hook"]),
-    unsupported_switch(&["authorization.proxy_required"]),
     unsupported_key(&["default_js_domain"]),
     unsupported_key(&["default_sentinel"]),
     unsupported_key(&["feature_flags"]),
     unsupported_key(&["gateway"]),
     unsupported_key(&["http"]),
     unsupported_key(&["https"]),
+    row(Group::Unsupported, &[], "", Kind::Block(ANY, accounts::jetstream), "").config(&["jetstream"], Reload::Refused),
     unsupported_key(&["leafnodes", "leaf"]),
     unsupported_key(&["logfile_max_num", "log_max_num"]),
-    unsupported_key(&["mappings", "maps"]),
     unsupported_key(&["mqtt"]),
-    unsupported_key(&["no_auth_user"]),
     unsupported_switch(&["ocsp"]),
     unsupported_switch(&["ocsp_cache"]),
     unsupported_key(&["operator", "operators", "root", "roots", "root_operator", "root_operators"]),
-    unsupported_key(&["proxies"]),
     unsupported_switch(&["proxy_protocol"]),
     unsupported_key(&["resolver", "account_resolver", "accounts_resolver"]),
     unsupported_key(&["resolver_pinned_accounts"]),
@@ -590,7 +648,6 @@ pub static TABLE: &[Row] = &[
     unsupported_key(&["resolver_tls"]),
     unsupported_key(&["server_metadata"]),
     unsupported_key(&["server_tags"]),
-    unsupported_key(&["system_account", "system"]),
     unsupported_key(&["tls"]),
     unsupported_switch(&["trace_headers"]),
     unsupported_key(&["trusted_keys", "trusted"]),
@@ -606,8 +663,6 @@ pub static TABLE: &[Row] = &[
         "Prefixes the paths of the monitoring port, which is refused by its own name"),
     ignored(&["max_closed_clients"], Expected::Integer,
         "Limits a list that only the monitoring port shows"),
-    ignored(&["no_system_account", "no_system", "no_sys_acc"], Expected::Boolean,
-        "There is no system account"),
     ignored(&["prof_block_rate"], Expected::Integer,
         "Tunes the profiling port, which is refused by its own name"),
 ];

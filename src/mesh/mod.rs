@@ -153,6 +153,15 @@ impl Mesh {
             .any(|peer| !peer.waiting.is_empty())
     }
 
+    /// Parcels that found a lane full and wait.
+    pub fn waiting(&self) -> usize {
+        self.peers
+            .iter()
+            .flatten()
+            .map(|peer| peer.waiting.len())
+            .sum()
+    }
+
     /// Whether an announcement waits for room. Nothing may be sent to any client then.
     #[inline]
     pub fn announcements_wait(&self) -> bool {
@@ -282,11 +291,14 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::ids::AccountId;
+    use crate::interest::{Layer, Scope};
     use crate::protocol::message::Message;
     use proptest::prelude::*;
 
     fn wants(number: u32) -> Wants {
         Wants {
+            layer: Layer::own(AccountId::GLOBAL),
             pattern: (*b"a").into(),
             queue: (*b"q").into(),
             weight: number,
@@ -303,6 +315,7 @@ mod tests {
         };
         let connection = ConnectionId { slot: 0, reuse: 0 };
         let routing = Routing {
+            scope: Scope::published(AccountId::GLOBAL),
             publisher: Sender {
                 shard: 0,
                 connection,

@@ -7,25 +7,40 @@
 //!   publisher's shard picks the member's shard, that shard picks the member.
 //! - A peer gets one copy, whatever it wants it for. It never forwards, but hands on a message picked for a group that
 //!   has no member left there, [`QUEUE_HOPS_MAX`] times at most.
+//! - A message for which its account imports services goes on into other accounts, and comes here by another door
+//!   ([`imports`]): the way of all others knows one account only.
 //! - What is dropped is counted by reason ([`Counters`]).
 
 mod batch;
+mod imports;
+mod latency;
+mod observed;
 mod outbox;
+mod replies;
 
-use crate::base::clock::Now;
-use crate::base::ids::{ShardId, ShardSet};
+use crate::account::Accounts;
+use crate::base::clock::{Now, WallClock};
+use crate::base::ids::{AccountId, ShardId, ShardSet};
 use crate::base::limits::{QUEUE_HOPS_MAX, SHARED_TAIL_BYTES};
 use crate::base::rng::Rng;
 use crate::interest::{
-    Answer, Fanout, GroupFanout, Interest, Memo, Route, SubscriptionId, Tallies, Wants,
+    Answer, Fanout, GroupFanout, Hop, Interest, Layer, Memo, Route, Scope, SubscriptionId, Tallies,
+    Wish,
 };
 use crate::mesh::{Carried, Mesh, Parcel, Routing};
 use crate::protocol::message::{Message, Run};
-use crate::subject::Pattern;
+use crate::subject::{Pattern, PatternSet};
 use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
+use replies::Replies;
+use std::sync::Arc;
 
 pub use crate::mesh::Sender;
 pub use batch::Batch;
+pub use imports::{Describe, Detail};
+use observed::Observed;
+pub use observed::{Asked, Delivery};
 use outbox::Delivered;
 pub use outbox::{OutboxLimits, Outboxes, Traffic};
 
@@ -39,14 +54,20 @@ pub struct Router {
     rng: Rng,
     /// Subscriptions that have had their last delivery, to be ended by their sessions.
     spent: Vec<SubscriptionId>,
-    /// Deliveries to be shown in the log; nothing is kept without `-V`.
-    traced: Option<Vec<Delivery>>,
+    /// Deliveries that somebody looks at; mostly nobody.
+    observed: Option<Observed>,
     /// Messages picked for groups that seem to be empty, one a parcel, and who sent them.
     homeless: Vec<(ShardId, Parcel)>,
     /// Scratch: which shards a message's queue groups were picked on.
     picks: Vec<(ShardId, usize)>,
     /// Scratch: a tail with its headers left out.
     bare: Vec<u8>,
+    now: Now,
+    wall: WallClock,
+    /// Responses that requests to other accounts wait for.
+    replies: Replies,
+    /// The accounts in which the other shards know where responses for this one go.
+    answering: HashSet<AccountId, FixedState>,
 }
 
 /// What this shard has routed, and what it has dropped and why.
@@ -64,52 +85,52 @@ pub struct Counters {
     pub dropped_group_gone: u64,
     /// Messages handed on because the picked group had no member left.
     pub handed_on: u64,
-}
-
-/// A message that was put into an outbox, for the log.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The slot of the connection that gets it.
-    pub connection: u32,
-    /// The control line as it is sent.
-    pub line: Vec<u8>,
-    /// Headers and payload.
-    pub body: Vec<u8>,
-}
-
-impl Delivery {
-    #[cold]
-    fn new(connection: u32, head: &[u8], tail: &[u8]) -> Delivery {
-        let line_len = memchr::memchr(b'\n', tail).map_or(tail.len(), |feed| feed + 1);
-        let (line, body) = tail.split_at(line_len);
-        Delivery {
-            connection,
-            line: [head, line].concat(),
-            body: body.strip_suffix(b"\r\n").unwrap_or(body).to_vec(),
-        }
-    }
+    /// Requests to other accounts whose response is no longer waited for, because too many others were.
+    pub responses_given_up: u64,
+    /// Responses from other accounts that would have had to wait behind too much on a full lane.
+    pub dropped_responses_congested: u64,
 }
 
 /// Who publishes, as far as routing cares.
 #[derive(Debug)]
 pub struct Publisher<'a> {
     pub sender: Sender,
+    pub account: AccountId,
     /// Whether its own subscriptions get its messages.
     pub echo: bool,
     pub memo: &'a mut Memo,
 }
 
+/// What became of a publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    Nobody,
+    Somebody,
+    /// Nothing yet: its account imports services for it. [`Router::publish_abroad`] is to be asked.
+    Abroad,
+}
+
 impl Router {
-    pub fn new(mesh: Mesh, limits: OutboxLimits, trace: bool, seed: u64) -> Router {
+    pub fn new(
+        mesh: Mesh,
+        accounts: Arc<Accounts>,
+        limits: OutboxLimits,
+        trace: bool,
+        seed: u64,
+    ) -> Router {
         let mut rng = Rng::from_seed(seed);
         Router {
-            interest: Interest::new(rng.next_u64()),
+            interest: Interest::new(accounts, rng.next_u64()),
             outboxes: Outboxes::new(limits),
             mesh,
             counters: Counters::default(),
+            now: Now::ZERO,
+            wall: WallClock::default(),
+            replies: Replies::new(Rng::from_seed(rng.next_u64())),
+            answering: HashSet::with_hasher(FixedState::with_seed(rng.next_u64())),
             rng,
             spent: Vec::new(),
-            traced: trace.then(Vec::new),
+            observed: Observed::traces(trace),
             homeless: Vec::new(),
             picks: Vec::new(),
             bare: Vec::new(),
@@ -117,7 +138,18 @@ impl Router {
     }
 
     pub fn set_now(&mut self, now: Now) {
+        self.now = now;
         self.outboxes.set_now(now);
+    }
+
+    /// For what is said in the server's own name.
+    pub fn set_wall_clock(&mut self, wall: WallClock) {
+        self.wall = wall;
+    }
+
+    /// A number below `below`, by chance.
+    pub fn draw(&mut self, below: u32) -> u32 {
+        self.rng.below(below)
     }
 
     pub fn interest(&self) -> &Interest {
@@ -125,23 +157,18 @@ impl Router {
     }
 
     /// Adds a subscription and tells the other shards what they must know of it.
-    pub fn subscribe(
-        &mut self,
-        connection: u32,
-        pattern: Pattern<'_>,
-        queue: &[u8],
-        sid: &[u8],
-    ) -> SubscriptionId {
-        let (id, change) = self.interest.subscribe(connection, pattern, queue, sid);
-        self.announce(change);
-        id
+    pub fn subscribe(&mut self, wish: &Wish<'_>) -> SubscriptionId {
+        let Router { interest, mesh, .. } = self;
+        interest.subscribe(wish, &mut |wants| mesh.announce(wants))
     }
 
     pub fn unsubscribe(&mut self, id: SubscriptionId) {
         // It may have had its last delivery a moment ago, in the same run of operations.
         self.spent.retain(|spent| *spent != id);
-        let change = self.interest.unsubscribe(id);
-        self.announce(change);
+        let awaited = self.awaited_by(id);
+        let Router { interest, mesh, .. } = self;
+        interest.unsubscribe(id, &mut |wants| mesh.announce(wants));
+        self.forget_unwanted(awaited);
     }
 
     /// Lets a subscription end once it has had `max` deliveries in all. `max` is more than it has had.
@@ -156,17 +183,36 @@ impl Router {
 
     /// Deliveries since the last call, when they are traced.
     pub fn take_traced(&mut self) -> Vec<Delivery> {
-        self.traced.as_mut().map(std::mem::take).unwrap_or_default()
+        let observed = self.observed.as_mut();
+        observed.map(Observed::take_traced).unwrap_or_default()
     }
 
-    fn announce(&mut self, change: Option<Wants>) {
-        if let Some(wants) = change {
-            self.mesh.announce(&wants);
-        }
+    /// Changes whether a connection learns the reply subjects of what is delivered to it.
+    pub fn watch_replies(&mut self, connection: u32, watch: bool) {
+        Observed::watch_replies(&mut self.observed, connection, watch);
+    }
+
+    /// Messages since the last call that clients may answer.
+    pub fn take_asked(&mut self) -> Vec<Asked> {
+        let observed = self.observed.as_mut();
+        observed.map(Observed::take_asked).unwrap_or_default()
+    }
+
+    /// Whether there are deliveries for [`Router::take_traced`] or [`Router::take_asked`].
+    #[inline]
+    pub fn has_observed(&self) -> bool {
+        self.observed
+            .as_ref()
+            .is_some_and(|observed| !observed.is_empty())
+    }
+
+    /// From now on messages of these subjects are not delivered to a connection, which has no subscriptions at the moment.
+    pub fn hide(&mut self, connection: u32, hidden: Option<Arc<PatternSet>>) {
+        self.interest.hide(connection, hidden);
     }
 
     /// Routes messages of a client of this shard. `shared` is the tail as a shared buffer, if it is in one already; then
-    /// there is one message. Says whether anybody got any.
+    /// there is one message.
     ///
     /// Always inlined: it is called from one place, for every run that comes in.
     #[inline(always)]
@@ -175,15 +221,43 @@ impl Router {
         publisher: Publisher<'_>,
         run: &Run<'_>,
         shared: Option<&Bytes>,
-    ) -> bool {
-        let message = &run.first;
-        let Some((answer, tallies)) = self.interest.answer(message.subject, publisher.memo) else {
+    ) -> Published {
+        let scope = Scope::published(publisher.account);
+        let published = self.publish_in::<true>(scope, publisher, run, shared);
+        if published == Published::Nobody {
             self.counters.dropped_no_interest += run.count as u64;
-            return false;
+        }
+        published
+    }
+
+    /// Routes one message within an account, whatever other ways it has.
+    #[inline(never)]
+    fn publish_here(
+        &mut self,
+        scope: Scope,
+        publisher: Publisher<'_>,
+        message: Message<'_>,
+        shared: Option<&Bytes>,
+    ) -> bool {
+        let run = Run::of_one(message);
+        self.publish_in::<false>(scope, publisher, &run, shared) == Published::Somebody
+    }
+
+    #[inline(always)]
+    fn publish_in<const MAY_LEAVE: bool>(
+        &mut self,
+        scope: Scope,
+        publisher: Publisher<'_>,
+        run: &Run<'_>,
+        shared: Option<&Bytes>,
+    ) -> Published {
+        let message = &run.first;
+        let answer = self.interest.answer(scope, message.subject, publisher.memo);
+        let Some((answer, tallies)) = answer else {
+            return Published::Nobody;
         };
         if matches!(answer.route(), Route::Nobody) {
-            self.counters.dropped_no_interest += run.count as u64;
-            return false;
+            return Published::Nobody;
         }
         let deaf = (!publisher.echo).then_some(publisher.sender.connection.slot);
         if run.count > 1 && !goes_smoothly(run, answer, &self.outboxes, tallies, deaf) {
@@ -195,7 +269,7 @@ impl Router {
             counters: &mut self.counters,
             spent: &mut self.spent,
             bare: &mut self.bare,
-            traced: self.traced.as_mut(),
+            observed: self.observed.as_mut(),
             run,
             shared,
             size: message.size(),
@@ -203,6 +277,7 @@ impl Router {
             deaf,
         };
         let routing = Routing {
+            scope,
             publisher: publisher.sender,
             plain: true,
             echo: publisher.echo,
@@ -223,6 +298,7 @@ impl Router {
                 }
                 true
             }
+            Route::Many(fanout) if MAY_LEAVE && fanout.hops.is_some() => return Published::Abroad,
             Route::Many(fanout) => {
                 let local = fanout.targets.len() + fanout.groups.len();
                 let holders = local + holders_over_lanes(fanout.peers);
@@ -238,23 +314,26 @@ impl Router {
                 )
             }
         };
-        if !reached {
-            self.counters.dropped_no_interest += 1;
+        if reached {
+            Published::Somebody
+        } else {
+            Published::Nobody
         }
-        reached
     }
 
+    /// Gives somebody as the answer also when only some of them found nobody; those are counted here.
     #[inline(never)]
-    fn publish_singly(&mut self, publisher: Publisher<'_>, run: &Run<'_>) -> bool {
-        let mut reached = false;
+    fn publish_singly(&mut self, publisher: Publisher<'_>, run: &Run<'_>) -> Published {
+        let scope = Scope::published(publisher.account);
         for one in run.singly() {
             let publisher = Publisher {
                 memo: &mut *publisher.memo,
                 ..publisher
             };
-            reached |= self.publish(publisher, &one, None);
+            let reached = self.publish_here(scope, publisher, one.first, None);
+            self.counters.dropped_no_interest += u64::from(!reached);
         }
-        reached
+        Published::Somebody
     }
 
     /// Delivers messages that another shard sent to subscriptions of this one.
@@ -267,13 +346,17 @@ impl Router {
         is_last_word: bool,
     ) {
         let (run, message) = (&carried.run, &carried.run.first);
-        let Some((answer, tallies)) = self.interest.answer(message.subject, memo) else {
+        let answer = self.interest.answer(carried.scope, message.subject, memo);
+        let Some((answer, tallies)) = answer else {
             unreachable!("a subject nobody can want is not sent to anybody");
         };
         // Handed on, it may come home.
         let deaf = (!carried.echo && carried.publisher.shard == self.mesh.shard().0)
             .then_some(carried.publisher.connection.slot);
-        if run.count > 1 && !goes_smoothly(run, answer, &self.outboxes, tallies, deaf) {
+        let hops = hops_of(answer);
+        if run.count > 1
+            && (hops.is_some() || !goes_smoothly(run, answer, &self.outboxes, tallies, deaf))
+        {
             for one in carried.singly() {
                 self.receive(from, &one, memo, is_last_word);
             }
@@ -285,7 +368,7 @@ impl Router {
             counters: &mut self.counters,
             spent: &mut self.spent,
             bare: &mut self.bare,
-            traced: self.traced.as_mut(),
+            observed: self.observed.as_mut(),
             run,
             shared: carried.shared,
             size: message.size(),
@@ -311,7 +394,8 @@ impl Router {
                 Some(fanout)
             }
         };
-        if carried.plain && !reached {
+        let is_response = carried.plain && hops.is_some_and(|hops| hops.contains(&Hop::Response));
+        if carried.plain && !reached && !is_response {
             delivering.counters.dropped_interest_gone += run.count as u64;
         }
         for name in carried.picks() {
@@ -326,6 +410,7 @@ impl Router {
                 next = peer_of(group, &mut self.rng);
             }
             let routing = Routing {
+                scope: carried.scope,
                 publisher: carried.publisher,
                 plain: false,
                 echo: carried.echo,
@@ -343,6 +428,9 @@ impl Router {
                 self.homeless.push((from, parcel));
             }
         }
+        if is_response {
+            self.respond_from_afar(carried);
+        }
     }
 
     /// Messages that found no member of their group. A member that was there before they were published may be
@@ -352,14 +440,28 @@ impl Router {
     }
 
     /// Notes what another shard wants.
-    pub fn peer_wants(&mut self, peer: ShardId, pattern: &[u8], queue: &[u8], weight: u32) {
+    pub fn peer_wants(
+        &mut self,
+        peer: ShardId,
+        layer: Layer,
+        pattern: &[u8],
+        queue: &[u8],
+        weight: u32,
+    ) {
         let pattern = Pattern::new(pattern).expect("shards announce patterns they have checked");
-        self.interest.peer_wants(peer, pattern, queue, weight);
+        self.interest
+            .peer_wants(peer, layer, pattern, queue, weight);
     }
 
-    /// The plain subscription of a connection that would get messages of `subject`, for its sid.
-    pub fn subscription_for(&mut self, connection: u32, subject: &[u8]) -> Option<SubscriptionId> {
-        let (answer, _) = self.interest.answer(subject, &mut Memo::default())?;
+    /// The plain subscription of a connection that would get messages of `subject` in its account, for its sid.
+    pub fn subscription_for(
+        &mut self,
+        account: AccountId,
+        connection: u32,
+        subject: &[u8],
+    ) -> Option<SubscriptionId> {
+        let scope = Scope::published(account);
+        let (answer, _) = self.interest.answer(scope, subject, &mut Memo::default())?;
         match answer.route() {
             Route::One {
                 connection: owner,
@@ -443,7 +545,16 @@ fn peer_of(group: &GroupFanout, rng: &mut Rng) -> Option<ShardId> {
     None
 }
 
-/// Whether a run can be delivered as one: nobody in its way has a limit that it might reach, wants something else than the
+/// The ways out of the account that an answer knows.
+#[inline]
+fn hops_of(answer: &Answer) -> Option<&[Hop]> {
+    match answer.route() {
+        Route::Many(fanout) => fanout.hops.as_deref(),
+        Route::Nobody | Route::One { .. } | Route::Peers(_) => None,
+    }
+}
+
+/// Whether a run can be delivered, or sent abroad, as one: nobody in its way has a limit that it might reach, wants something else than the
 /// messages as they are, or is picked anew for each.
 fn goes_smoothly(
     run: &Run<'_>,
@@ -466,10 +577,11 @@ fn goes_smoothly(
         } => takes_all(*connection, *subscription, answer.head_of_one()),
         Route::Many(fanout) => {
             let mut targets = fanout.targets.iter();
-            fanout.groups.is_empty()
-                && targets.all(|target| {
-                    takes_all(target.connection, target.subscription, fanout.head(target))
-                })
+            fanout.hops.is_some()
+                || fanout.groups.is_empty()
+                    && targets.all(|target| {
+                        takes_all(target.connection, target.subscription, fanout.head(target))
+                    })
         }
     }
 }
@@ -493,7 +605,7 @@ struct Delivering<'a> {
     counters: &'a mut Counters,
     spent: &'a mut Vec<SubscriptionId>,
     bare: &'a mut Vec<u8>,
-    traced: Option<&'a mut Vec<Delivery>>,
+    observed: Option<&'a mut Observed>,
     run: &'a Run<'a>,
     shared: Option<&'a Bytes>,
     /// What each of them counts for.
@@ -529,8 +641,9 @@ impl Delivering<'_> {
         if delivered == Delivered::No {
             return false;
         }
-        if let Some(traced) = &mut self.traced {
-            traced.push(Delivery::new(connection, head, tail));
+        if let Some(observed) = &mut self.observed {
+            observed.note_delivery(connection, head, tail);
+            observed.note_reply(connection, message.reply());
         }
         if self.tallies.count(id) {
             self.spent.push(id);
@@ -548,6 +661,9 @@ impl Delivering<'_> {
         let is_plain = self.run.first.header_len.is_none();
         let head = &head[usize::from(is_plain) * b"H".len()..];
         let delivered = self.outboxes.deliver_run(connection, head, self.run);
+        if let Some(observed) = &mut self.observed {
+            observed.note_reply(connection, self.run.first.reply());
+        }
         self.tallies.count_run(id, self.run.count);
         self.counters.delivered.count_run(self.run.count, self.size);
         if delivered == Delivered::OverShare {

@@ -1,8 +1,8 @@
 //! The one place that reads the time for shards.
 #![allow(clippy::disallowed_methods, reason = "this is where the clock is read")]
 
-use crate::base::clock::Now;
-use std::time::{Duration, Instant};
+use crate::base::clock::{Now, WallClock};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A spinning thread that has not had its core for this long was not alone on it.
 const TAKEN_BY_OTHERS: Duration = Duration::from_micros(20);
@@ -18,6 +18,12 @@ impl Clock {
         Clock {
             origin: Instant::now(),
         }
+    }
+
+    /// What the calendar says, from now on by this clock.
+    pub fn wall(self) -> WallClock {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        WallClock::showing(since_epoch.unwrap_or_default(), self.now())
     }
 
     pub(super) fn now(self) -> Now {

@@ -12,6 +12,7 @@
 //! | [`doorbell`] | waking a shard that sleeps |
 //! | [`listener`] | listening sockets |
 //! | [`logger`] | the log thread |
+//! | [`password_worker`] | threads that compare passwords with bcrypt hashes |
 //! | `clock` | the one place that reads the time |
 
 mod acceptor;
@@ -20,6 +21,7 @@ mod clock;
 pub mod doorbell;
 pub mod listener;
 pub mod logger;
+pub mod password_worker;
 pub mod probe;
 mod pump;
 mod ring;

@@ -15,6 +15,7 @@ use super::buffers::{BUFFERS, Lent};
 use super::clock::Clock;
 use super::doorbell::Doorbells;
 use super::logger::Logger;
+use super::password_worker::PasswordWorkers;
 use super::ring::{Event, Ring};
 use super::socket::{InFlight, Socket, Sockets};
 use super::thread::{Common, Directive, Report};
@@ -55,6 +56,7 @@ pub(super) struct Pump {
     directives: Receiver<Directive>,
     reports: Sender<Report>,
     logger: Logger,
+    passwords: PasswordWorkers,
     clock: Clock,
     spin: Duration,
     acceptor: Option<Acceptor>,
@@ -98,6 +100,7 @@ impl Pump {
             bells,
             reports,
             logger,
+            passwords,
             clock,
             spin,
         } = common;
@@ -109,6 +112,7 @@ impl Pump {
             directives,
             reports,
             logger,
+            passwords,
             clock,
             spin,
             acceptor,
@@ -302,6 +306,9 @@ impl Pump {
         while let Ok(directive) = self.directives.try_recv() {
             match directive {
                 Directive::Adopt(arrival) => self.adopt(arrival),
+                Directive::PasswordChecked(id, is_right) => {
+                    self.shard.password_checked(id, is_right);
+                }
                 Directive::StopAccepting => {
                     if let Some(acceptor) = &mut self.acceptor {
                         acceptor.stop(&mut self.ring);
@@ -478,33 +485,45 @@ impl Pump {
     fn perform_effects(&mut self, now: Now) {
         let mut effects = std::mem::take(&mut self.effects);
         self.shard.take_effects(&mut effects);
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Close(id) => {
-                    if let Some(socket) = self.sockets.get(id) {
-                        socket.lingers_until = Some(now.after(LINGER));
-                        self.closing.push(id);
-                    }
+        // One may lead to another, and nothing must be left undone: the shard may go to sleep after this.
+        while !effects.is_empty() {
+            for effect in effects.drain(..) {
+                self.perform(effect, now);
+            }
+            self.shard.take_effects(&mut effects);
+        }
+        self.effects = effects;
+    }
+
+    fn perform(&mut self, effect: Effect, now: Now) {
+        match effect {
+            Effect::Close(id) => {
+                if let Some(socket) = self.sockets.get(id) {
+                    socket.lingers_until = Some(now.after(LINGER));
+                    self.closing.push(id);
                 }
-                Effect::PauseReading(id) => {
-                    let Some(socket) = self.sockets.get(id) else {
-                        continue;
-                    };
+            }
+            Effect::PauseReading(id) => {
+                if let Some(socket) = self.sockets.get(id) {
                     socket.wants_bytes = false;
                     if socket.is_receiving {
                         self.ring.cancel_receive(id);
                     }
                 }
-                Effect::ResumeReading(id) => {
-                    if let Some(socket) = self.sockets.get(id) {
-                        socket.wants_bytes = true;
-                        self.rearm.push(id);
-                    }
-                }
-                Effect::Deserted => self.report(Report::Deserted),
             }
+            Effect::ResumeReading(id) => {
+                if let Some(socket) = self.sockets.get(id) {
+                    socket.wants_bytes = true;
+                    self.rearm.push(id);
+                }
+            }
+            Effect::CheckPassword(id, check) => {
+                if !self.passwords.submit(self.shard.id(), id, check) {
+                    self.shard.password_unchecked(id);
+                }
+            }
+            Effect::Deserted => self.report(Report::Deserted),
         }
-        self.effects = effects;
     }
 
     fn rearm_receives(&mut self) {

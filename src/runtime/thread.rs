@@ -4,9 +4,10 @@ use super::acceptor::Acceptor;
 use super::clock::Clock;
 use super::doorbell::Doorbells;
 use super::logger::Logger;
+use super::password_worker::PasswordWorkers;
 use super::probe;
 use super::pump::Pump;
-use crate::base::ids::ShardId;
+use crate::base::ids::{ConnectionId, ShardId};
 use crate::shard::Shard;
 use core_affinity::CoreId;
 use glommio::{LocalExecutorBuilder, Placement};
@@ -30,6 +31,8 @@ const FILE_MEMORY: usize = 64 * 1024;
 pub enum Directive {
     /// Take this connection in.
     Adopt(Arrival),
+    /// The password of this connection has been compared, and was right or not.
+    PasswordChecked(ConnectionId, bool),
     /// Close the listening socket; for shard 0.
     StopAccepting,
     /// Tell clients that the server is about to go, and close them one by one after the grace period.
@@ -61,6 +64,7 @@ pub struct Common {
     pub bells: Doorbells,
     pub reports: Sender<Report>,
     pub logger: Logger,
+    pub passwords: PasswordWorkers,
     pub clock: Clock,
     pub spin: Duration,
 }

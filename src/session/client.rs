@@ -8,31 +8,37 @@
 //! - A client that has not said who it is can neither publish nor subscribe.
 //! - Whoever calls [`Client::end`] ends all its subscriptions; no other shard or session knows of it afterwards.
 
+mod account;
+mod connect;
+mod permissions;
 mod trace;
 
 use super::close::CloseReason;
 use super::settings::Settings;
+use crate::auth::{CertificateFacts, Identity, Nonce, PasswordCheck};
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
-use crate::base::limits::SHARED_TAIL_BYTES;
+use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
 use crate::base::log::{Level, Log};
-use crate::config::Auth;
-use crate::interest::{Memo, Scouted, SubscriptionId};
+use crate::interest::{Memo, Scope, Scouted, SubscriptionId, Wish};
 use crate::protocol::connect::ConnectOptions;
-use crate::protocol::info::Occasion;
+use crate::protocol::info::{Addressee, Occasion};
 use crate::protocol::message::{Message, Run, write_tail};
 use crate::protocol::op::Op;
 use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
 use crate::protocol::reply::{self, ErrorReply, quoted};
-use crate::router::{Publisher, Router, Sender, Traffic};
+use crate::router::{Published, Publisher, Router, Sender, Traffic};
 use crate::subject::{self, Pattern};
+use account::Place;
 use bytes::Bytes;
+use connect::Checking;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use permissions::Granted;
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 
 /// The first ping comes early, to learn the round-trip time (nats-server `firstClientPingInterval`).
 const FIRST_PING_AFTER: Duration = Duration::from_secs(2);
@@ -52,6 +58,16 @@ pub struct Client {
     number: ClientNumber,
     address: SocketAddr,
     options: Box<ConnectOptions>,
+    /// Who it is; of use once the stage is `Connected`.
+    identity: Identity,
+    /// What it may do; `None` is everything.
+    granted: Option<Box<Granted>>,
+    /// What log lines show of it, with quotes, once it has been let in: `"v1.0:go:name" - "$G/user:bob"`.
+    label: Box<str>,
+    /// What its certificate says, if it has shown one.
+    certificate: Option<Box<CertificateFacts>>,
+    /// What it may do where it is.
+    place: Place,
     stage: Stage,
     carry: Vec<u8>,
     /// Bytes of the unfinished operation in all, as far as they are known.
@@ -65,7 +81,12 @@ pub struct Client {
     /// When the last ping was sent, if one ever was.
     pinged_at: Option<Now>,
     pings_out: u32,
+    started: Now,
+    /// How long a word takes to the client and back, as far as it is known.
+    round_trip: Duration,
     auth_deadline: Option<Now>,
+    /// Who it will be if its password turns out to be right.
+    checking: Option<Box<Checking>>,
     is_paused: bool,
     /// Whether the account was told, after the first ping.
     told_account: bool,
@@ -86,6 +107,8 @@ pub struct Turn<'a> {
     pub router: &'a mut Router,
     pub settings: &'a Settings,
     pub log: &'a mut Log,
+    /// Passwords that somebody with more time should compare.
+    pub checks: &'a mut Vec<(ConnectionId, PasswordCheck)>,
     pub now: Now,
 }
 
@@ -100,13 +123,18 @@ impl Client {
         address: SocketAddr,
         turn: &mut Turn<'_>,
     ) -> Client {
-        let wants_credentials = turn.settings.auth != Auth::None;
+        let wants_credentials = turn.settings.directory.wants_credentials();
         let first_ping = FIRST_PING_AFTER.min(turn.settings.ping_interval);
         let client = Client {
             id,
             number,
             address,
             options: Box::default(),
+            identity: Identity::default(),
+            granted: None,
+            label: Box::default(),
+            certificate: None,
+            place: Place::of_nobody(turn.settings),
             stage: if wants_credentials {
                 Stage::Unauthorized
             } else {
@@ -121,11 +149,14 @@ impl Client {
             ping_at: turn.now.after(first_ping),
             pinged_at: None,
             pings_out: 0,
+            started: turn.now,
+            round_trip: Duration::ZERO,
             auth_deadline: wants_credentials.then(|| turn.now.after(turn.settings.auth_timeout)),
+            checking: None,
             is_paused: false,
             told_account: false,
         };
-        client.say_info(turn, Occasion::Announcement);
+        client.say_info(turn, Occasion::Greeting);
         turn.log
             .debug(|| client.labelled("Client connection created"));
         client
@@ -152,31 +183,38 @@ impl Client {
         self.sids.len()
     }
 
-    /// A log text that names this client: `ip:port - cid:7 - "v1.0:go:name" - text`.
+    /// A log text that names this client: `ip:port - cid:7 - "v1.0:go:name" - "$G/user:bob" - text`.
     pub fn labelled(&self, text: &str) -> String {
         let ip = self.address.ip().to_canonical();
         let address = SocketAddr::new(ip, self.address.port());
-        match self.options.label() {
-            label if label.is_empty() => format!("{address} - cid:{} - {text}", self.number),
-            label => {
-                let label = quoted(label.as_bytes());
-                format!("{address} - cid:{} - {label} - {text}", self.number)
-            }
-        }
+        let (number, label) = (self.number, &self.label);
+        let gap = if label.is_empty() { "" } else { " - " };
+        format!("{address} - cid:{number}{gap}{label} - {text}")
     }
 
     /// Takes in bytes from the connection.
     pub fn receive(&mut self, bytes: &[u8], turn: &mut Turn<'_>) -> Handled {
         self.heard_at = turn.now;
-        if self.is_paused {
-            self.carry.extend_from_slice(bytes);
-            return Ok(());
-        }
         let mut bytes = bytes;
-        while !self.carry.is_empty() && !bytes.is_empty() {
+        while !self.carry.is_empty() && !bytes.is_empty() && !self.is_paused {
             bytes = self.complete_carried(bytes, turn)?;
         }
+        if self.is_paused {
+            return self.keep_for_later(bytes, turn);
+        }
         self.run(bytes, turn)
+    }
+
+    /// Keeps what comes during a pause. Reading is paused too, so it will not be much.
+    #[cold]
+    fn keep_for_later(&mut self, bytes: &[u8], turn: &mut Turn<'_>) -> Handled {
+        if self.checking.is_some() && self.carry.len() + bytes.len() > UNPROVEN_BYTES_MAX {
+            let text = "Too much data before the password was checked";
+            turn.log.add(Level::Error, self.labelled(text));
+            return Err(CloseReason::ProtocolViolation);
+        }
+        self.carry.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// Adds to the unfinished operation what belongs to it, and no more; gives what is left.
@@ -211,7 +249,9 @@ impl Client {
             if taken < carried.len() {
                 self.carry = carried;
                 self.carry.drain(..taken);
-                self.carry.truncate(parser::essential(&self.carry).len());
+                if !self.is_paused {
+                    self.carry.truncate(parser::essential(&self.carry).len());
+                }
             } else if carried.capacity() <= CARRY_KEPT {
                 self.carry = carried;
                 self.carry.clear();
@@ -230,9 +270,10 @@ impl Client {
         self.run_all(bytes, Some(bytes), turn)
     }
 
-    /// Keeps the beginning of an operation for when the rest arrives.
+    /// Keeps the beginning of an operation for when the rest arrives; all that comes next, if the last operation was the
+    /// beginning of a pause.
     fn keep(&mut self, rest: &[u8]) {
-        let rest = if rest.is_empty() {
+        let rest = if rest.is_empty() || self.is_paused {
             rest
         } else {
             parser::essential(rest)
@@ -278,7 +319,7 @@ impl Client {
         while taken < bytes.len() {
             let left = &bytes[taken..];
             if self.stage == Stage::Unauthorized && !left[0].eq_ignore_ascii_case(&b'c') {
-                return Err(self.refuse(turn));
+                self.begin_without_connect(turn)?;
             }
             if let Some((run, len)) = parser::next_run(left, &limits, &mut memo, takes_runs) {
                 let shared = whole.map(|whole| whole.slice_ref(run.first.tail));
@@ -289,7 +330,9 @@ impl Client {
                 scouted.hint(&mut self.memo);
                 self.publish(&run, shared.as_ref(), turn);
                 taken += len;
-                let subjects = || parser::subjects(&bytes[taken..], &limits);
+                let scope = Scope::published(self.place.account);
+                let subjects =
+                    || parser::subjects(&bytes[taken..], &limits).map(|subject| (scope, subject));
                 scouted.look_ahead(turn.router.interest(), self.memo, subjects);
                 continue;
             }
@@ -300,6 +343,9 @@ impl Client {
                     takes_runs = whole.is_none() && self.takes_runs(turn);
                     memo = LineMemo::default();
                     taken += len;
+                    if self.is_paused {
+                        break;
+                    }
                 }
                 Ok(Step::More(wanted)) => {
                     self.wanted = wanted;
@@ -319,7 +365,7 @@ impl Client {
     fn parse_limits(&self, settings: &Settings) -> Limits {
         Limits {
             control_line: settings.control_line_max,
-            payload: settings.payload_max,
+            payload: self.place.payload_max,
             headers: self.options.headers && settings.headers,
         }
     }
@@ -346,7 +392,7 @@ impl Client {
             Op::Unsubscribe { sid, max } => self.unsubscribe(sid, max, turn),
             Op::Connect(json) => return self.connect(json, turn),
             Op::Ping => self.pong(turn),
-            Op::Pong => self.pings_out = 0,
+            Op::Pong => self.hear_pong(turn),
             Op::Ok => {}
             Op::Err(text) => {
                 let text = format!("Client Error {}", String::from_utf8_lossy(text));
@@ -368,6 +414,18 @@ impl Client {
         if self.options.pedantic && !subject::is_pedantic_publish(message.subject) {
             self.say_error(&ErrorReply::InvalidPublishSubject, turn);
         }
+        if self.place.has_mappings {
+            return self.publish_mapped(run, shared, turn);
+        }
+        self.publish_unmapped(run, shared, turn);
+    }
+
+    #[inline]
+    fn publish_unmapped(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) {
+        let message = &run.first;
+        if self.granted.is_some() && self.is_refused(run, shared, turn) {
+            return;
+        }
         if self.is_reserved(message, turn) {
             return;
         }
@@ -379,13 +437,45 @@ impl Client {
                 shard: turn.router.mesh.shard().0,
                 connection: self.id,
             },
+            account: self.place.account,
             echo: self.options.echo,
             memo: &mut self.memo,
         };
-        let reached = turn.router.publish(publisher, run, shared);
+        let reached = match turn.router.publish(publisher, run, shared) {
+            Published::Somebody => true,
+            Published::Nobody => false,
+            Published::Abroad => self.publish_abroad(run, shared, turn),
+        };
         if !reached && message.reply_len > 0 && self.options.no_responders {
             self.say_no_responders(message, turn);
         }
+    }
+
+    /// Refuses what the client may not publish. A run of responses is published message by message.
+    #[inline(never)]
+    fn is_refused(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) -> bool {
+        let Some(granted) = &mut self.granted else {
+            return false;
+        };
+        let subject = run.first.subject;
+        if granted.may_always_publish(subject) {
+            return false;
+        }
+        if run.count > 1 && granted.may_respond() {
+            for one in run.singly() {
+                self.publish_unmapped(&one, shared, turn);
+            }
+            return true;
+        }
+        if granted.may_publish(subject, turn.now) {
+            return false;
+        }
+        for _ in 0..run.count {
+            self.say_error(&ErrorReply::PublishRefused(subject), turn);
+            let text = format!("Publish Violation - Subject {}", quoted(subject));
+            turn.log.add(Level::Error, self.labelled(&text));
+        }
+        true
     }
 
     /// Refuses subjects and replies that are the server's own.
@@ -404,7 +494,7 @@ impl Client {
         if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") {
             let text = format!("Publish Violation - Subject {}", quoted(subject));
             turn.log.add(Level::Error, self.labelled(&text));
-            self.say_error(&ErrorReply::PublishToReserved(subject), turn);
+            self.say_error(&ErrorReply::PublishRefused(subject), turn);
             return true;
         }
         let reply = message.reply();
@@ -422,7 +512,10 @@ impl Client {
     #[cold]
     fn say_no_responders(&self, message: &Message<'_>, turn: &mut Turn<'_>) {
         let reply = message.reply();
-        let Some(id) = turn.router.subscription_for(self.id.slot, reply) else {
+        let Some(id) = turn
+            .router
+            .subscription_for(self.place.account, self.id.slot, reply)
+        else {
             return;
         };
         let sid = turn.router.interest().subscription(id).sid.clone();
@@ -438,14 +531,11 @@ impl Client {
     fn subscribe(&mut self, subject: &[u8], queue: &[u8], sid: &[u8], turn: &mut Turn<'_>) {
         let settings = turn.settings;
         let sid_text = String::from_utf8_lossy(sid);
-        if queue == SYSTEM_QUEUE {
-            let (subject_text, queue_text) = (quoted(subject), quoted(queue));
-            let text = format!(
-                "Subscription Violation - Subject {subject_text}, Queue: {queue_text}, SID {sid_text}"
-            );
-            turn.log.add(Level::Error, self.labelled(&text));
-            let error = ErrorReply::SubscriptionToSystemQueue { subject, queue };
-            return self.say_error(&error, turn);
+        let granted = self.granted.as_ref().map(|granted| granted.permissions());
+        if queue == SYSTEM_QUEUE
+            || granted.is_some_and(|permissions| !permissions.may_subscribe(subject, queue))
+        {
+            return self.refuse_subscription(subject, queue, &sid_text, turn);
         }
         let tokens = subject::tokens(subject).count();
         if settings
@@ -459,7 +549,8 @@ impl Client {
             turn.log.add(Level::Error, self.labelled(&text));
             return self.say_error(&ErrorReply::SubscriptionTooDeep(subject), turn);
         }
-        if settings
+        if self
+            .place
             .subscriptions_max
             .is_some_and(|max| self.sids.len() >= max)
         {
@@ -473,7 +564,13 @@ impl Client {
             let Some(pattern) = Pattern::new(subject) else {
                 return self.say_error(&ErrorReply::InvalidSubject, turn);
             };
-            let id = turn.router.subscribe(self.id.slot, pattern, queue, sid);
+            let id = turn.router.subscribe(&Wish {
+                account: self.place.account,
+                connection: self.id.slot,
+                pattern,
+                queue,
+                sid,
+            });
             let interest = turn.router.interest();
             let rehash = |id: &u32| sid_hash(interest.subscription(*id).sid.as_slice());
             self.sids.insert_unique(sid_hash(sid), id, rehash);
@@ -481,6 +578,18 @@ impl Client {
         if self.options.verbose {
             self.say(reply::OK, turn);
         }
+    }
+
+    #[cold]
+    fn refuse_subscription(&self, subject: &[u8], queue: &[u8], sid: &str, turn: &mut Turn<'_>) {
+        self.say_error(&ErrorReply::SubscriptionRefused { subject, queue }, turn);
+        let queue = match queue {
+            b"" => String::new(),
+            queue => format!(", Queue: {}", quoted(queue)),
+        };
+        let subject = quoted(subject);
+        let text = format!("Subscription Violation - Subject {subject}{queue}, SID {sid}");
+        turn.log.add(Level::Error, self.labelled(&text));
     }
 
     fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, turn: &mut Turn<'_>) {
@@ -523,57 +632,6 @@ impl Client {
         self.sids.find(sid_hash(sid), is_it).copied()
     }
 
-    fn connect(&mut self, json: &[u8], turn: &mut Turn<'_>) -> Handled {
-        self.auth_deadline = None;
-        if self.options.merge(json).is_err() {
-            return Err(CloseReason::ProtocolViolation);
-        }
-        let headers = self.options.headers && turn.settings.headers;
-        turn.router.outboxes.set_headers(self.id.slot, headers);
-        if self.stage == Stage::Connected {
-            // nats-server lets a client introduce itself anew; what it had subscribed to belongs to who it was.
-            self.end_all_subscriptions(turn);
-        }
-        let relic = !self.options.account.is_empty() || self.options.new_account;
-        if !self.is_authorized(&turn.settings.auth) || relic {
-            return Err(self.refuse(turn));
-        }
-        self.stage = Stage::Connected;
-        if !(0..=1).contains(&self.options.protocol) {
-            return Err(CloseReason::BadClientProtocolVersion);
-        }
-        if self.options.no_responders && !headers {
-            return Err(CloseReason::NoRespondersRequiresHeaders);
-        }
-        if self.options.verbose {
-            self.say(reply::OK, turn);
-        }
-        Ok(())
-    }
-
-    fn is_authorized(&self, auth: &Auth) -> bool {
-        let same = |given: &str, wanted: &str| -> bool {
-            given.as_bytes().ct_eq(wanted.as_bytes()).into()
-        };
-        match auth {
-            Auth::None => true,
-            Auth::Token(token) => same(&self.options.token, token.expose()),
-            Auth::UserPassword { user, password } => {
-                same(&self.options.user, user) & same(&self.options.password, password.expose())
-            }
-            Auth::Users(_) => false,
-        }
-    }
-
-    fn refuse(&self, turn: &mut Turn<'_>) -> CloseReason {
-        let text = match self.options.user.as_str() {
-            "" => "authentication error".to_owned(),
-            user => format!("authentication error - User {}", quoted(user.as_bytes())),
-        };
-        turn.log.add(Level::Error, self.labelled(&text));
-        CloseReason::AuthenticationFailure
-    }
-
     #[cold]
     fn complain(&self, error: ParseError, turn: &mut Turn<'_>) -> CloseReason {
         let (text, reason) = match error {
@@ -593,7 +651,7 @@ impl Client {
                 CloseReason::ProtocolViolation,
             ),
             ParseError::PayloadTooLarge(size) => {
-                let max = turn.settings.payload_max;
+                let max = self.place.payload_max;
                 let text = format!("maximum payload exceeded: {size} vs {max}");
                 (text, CloseReason::MaximumPayloadExceeded)
             }
@@ -683,9 +741,14 @@ impl Client {
         Ok(())
     }
 
-    /// Ends its subscriptions, here and in the eyes of the other shards.
+    /// Says what there is to say about it, and ends its subscriptions, here and in the eyes of the other shards.
     pub fn end(&mut self, reason: CloseReason, turn: &mut Turn<'_>) {
+        if let Some(farewell) = reason.farewell() {
+            self.say_error(&farewell, turn);
+        }
         self.end_all_subscriptions(turn);
+        self.take_permissions(None, turn);
+        self.leave(turn);
         turn.log
             .debug(|| self.labelled(&format!("Client connection closed: {reason}")));
     }
@@ -693,7 +756,8 @@ impl Client {
     fn say(&self, bytes: &[u8], turn: &mut Turn<'_>) {
         turn.log.trace(|| {
             let text = String::from_utf8_lossy(bytes);
-            self.labelled(&format!("->> [{}]", text.trim_end()))
+            let text = text.trim_end().trim_start_matches('+');
+            self.labelled(&format!("->> [{text}]"))
         });
         turn.router
             .outboxes
@@ -702,16 +766,30 @@ impl Client {
 
     fn say_error(&self, error: &ErrorReply<'_>, turn: &mut Turn<'_>) {
         turn.log
-            .trace(|| self.labelled(&format!("->> [-ERR '{}']", error.text())));
+            .trace(|| self.labelled(&format!("->> [-ERR {}]", error.text())));
         turn.router
             .outboxes
             .write(self.id.slot, |into| error.write(into));
     }
 
     fn say_info(&self, turn: &mut Turn<'_>, occasion: Occasion) {
-        let info = &turn.settings.info;
+        let (directory, mut info) = (&turn.settings.directory, Cow::Borrowed(&turn.settings.info));
+        let mut nonce = None;
+        if occasion == Occasion::Greeting {
+            nonce = directory.nonce(self.number);
+            if info.auth_required && !directory.announces_credentials() {
+                info.to_mut().auth_required = false;
+            }
+        }
+        let addressee = Addressee {
+            client_id: self.number.0,
+            address: self.address,
+            nonce: nonce.as_ref().map(Nonce::as_str),
+            account: turn.settings.accounts.name(self.place.account),
+            payload_max: u32::try_from(self.place.payload_max).unwrap_or(info.max_payload),
+        };
         turn.router.outboxes.write(self.id.slot, |into| {
-            info.write_line(into, self.number.0, self.address, occasion);
+            info.write_line(into, &addressee, occasion);
         });
     }
 }

@@ -18,10 +18,13 @@ pub enum CloseReason {
     ProtocolViolation,
     BadClientProtocolVersion,
     MaximumConnectionsExceeded,
+    MaximumAccountConnectionsExceeded,
     MaximumPayloadExceeded,
     MaximumControlLineExceeded,
     NoRespondersRequiresHeaders,
     ServerShutdown,
+    ProxyNotTrusted,
+    ProxyRequired,
 }
 
 impl CloseReason {
@@ -29,10 +32,15 @@ impl CloseReason {
     pub fn farewell(self) -> Option<ErrorReply<'static>> {
         match self {
             CloseReason::AuthenticationTimeout => Some(ErrorReply::AuthenticationTimeout),
-            CloseReason::AuthenticationFailure => Some(ErrorReply::AuthorizationViolation),
+            CloseReason::AuthenticationFailure
+            | CloseReason::ProxyNotTrusted
+            | CloseReason::ProxyRequired => Some(ErrorReply::AuthorizationViolation),
             CloseReason::StaleConnection => Some(ErrorReply::StaleConnection),
             CloseReason::BadClientProtocolVersion => Some(ErrorReply::InvalidClientProtocol),
             CloseReason::MaximumConnectionsExceeded => Some(ErrorReply::ConnectionsExceeded),
+            CloseReason::MaximumAccountConnectionsExceeded => {
+                Some(ErrorReply::AccountConnectionsExceeded)
+            }
             CloseReason::MaximumPayloadExceeded => Some(ErrorReply::PayloadViolation),
             CloseReason::MaximumControlLineExceeded => Some(ErrorReply::ControlLineExceeded),
             CloseReason::NoRespondersRequiresHeaders => {
@@ -77,10 +85,15 @@ impl fmt::Display for CloseReason {
             CloseReason::ProtocolViolation => "Protocol Violation",
             CloseReason::BadClientProtocolVersion => "Bad Client Protocol Version",
             CloseReason::MaximumConnectionsExceeded => "Maximum Connections Exceeded",
+            CloseReason::MaximumAccountConnectionsExceeded => {
+                "Maximum Account Connections Exceeded"
+            }
             CloseReason::MaximumPayloadExceeded => "Maximum Message Payload Exceeded",
             CloseReason::MaximumControlLineExceeded => "Maximum Control Line Exceeded",
             CloseReason::NoRespondersRequiresHeaders => "No Responders Requires Headers",
             CloseReason::ServerShutdown => "Server Shutdown",
+            CloseReason::ProxyNotTrusted => "Proxy Not Trusted",
+            CloseReason::ProxyRequired => "Proxy Required",
         })
     }
 }

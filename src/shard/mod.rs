@@ -16,7 +16,8 @@
 
 mod lame_duck;
 
-use crate::base::clock::Now;
+use crate::auth::{CertificateFacts, PasswordCheck};
+use crate::base::clock::{Now, WallClock};
 use crate::base::ids::{ClientNumber, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
@@ -33,15 +34,18 @@ use lame_duck::LameDuck;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What the shard asks its driver to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Effect {
     /// Send what the outbox still holds, close the socket, and say [`Shard::release`].
     Close(ConnectionId),
     /// Take nothing more from the socket; what has arrived already may still be handed in.
     PauseReading(ConnectionId),
     ResumeReading(ConnectionId),
+    /// Compare this password, which takes long, and say [`Shard::password_checked`], or [`Shard::password_unchecked`].
+    CheckPassword(ConnectionId, PasswordCheck),
     /// In lame duck mode: the last client has gone.
     Deserted,
 }
@@ -64,6 +68,8 @@ pub struct Shard {
     /// Messages whose queue group seemed empty; looked at again when every lane has been drained once more.
     second_look: Vec<(ShardId, Parcel)>,
     effects: Vec<Effect>,
+    /// Passwords to be compared; they become effects.
+    checks: Vec<(ConnectionId, PasswordCheck)>,
     log: Log,
     now: Now,
     rng: Rng,
@@ -98,6 +104,8 @@ pub struct Snapshot {
     pub subscriptions: usize,
     pub patterns: usize,
     pub cached_subjects: usize,
+    /// Requests to other accounts that wait for a response.
+    pub responses_awaited: usize,
     pub routed: Counters,
     pub tally: Tally,
 }
@@ -112,7 +120,13 @@ impl Shard {
             .max()
             .map_or(0, |last| last + 1);
         Shard {
-            router: Router::new(mesh, settings.outbox, settings.trace, rng.next_u64()),
+            router: Router::new(
+                mesh,
+                Arc::clone(&settings.accounts),
+                settings.outbox,
+                settings.trace,
+                rng.next_u64(),
+            ),
             seats: Slab::new(),
             reuses: Vec::new(),
             timers: BinaryHeap::new(),
@@ -121,6 +135,7 @@ impl Shard {
             lane_memos: vec![Memo::default(); shards],
             second_look: Vec::new(),
             effects: Vec::new(),
+            checks: Vec::new(),
             log: Log::new(settings.debug, settings.trace),
             now: Now::ZERO,
             rng,
@@ -133,6 +148,12 @@ impl Shard {
 
     pub fn id(&self) -> ShardId {
         self.router.mesh.shard()
+    }
+
+    /// Sets what the calendar says.
+    pub fn set_wall_clock(&mut self, wall: WallClock) {
+        self.router.set_wall_clock(wall);
+        self.settings.wall = wall;
     }
 
     /// Sets the time for all that follows, until the next call.
@@ -172,6 +193,13 @@ impl Shard {
         id
     }
 
+    /// Notes the certificate that a connection has shown before its first byte.
+    pub fn show_certificate(&mut self, id: ConnectionId, facts: CertificateFacts) {
+        if let Some(client) = self.client_mut(id) {
+            client.show_certificate(facts);
+        }
+    }
+
     /// Takes in bytes that a connection has sent.
     pub fn receive(&mut self, id: ConnectionId, bytes: &[u8]) {
         self.with_client(id, |client, turn| client.receive(bytes, turn));
@@ -183,8 +211,31 @@ impl Shard {
         if reason == CloseReason::ClientClosed {
             // It was told that it may leave its bytes here; a pause must not make them disappear.
             self.resume(id);
+            if let Some(client) = self.client_mut(id)
+                && client.is_being_checked()
+            {
+                return client.hang_up_later(reason);
+            }
         }
         self.close(id, reason);
+        self.settle();
+    }
+
+    /// The password of a connection has been compared.
+    pub fn password_checked(&mut self, id: ConnectionId, is_right: bool) {
+        self.with_client(id, |client, turn| client.password_checked(is_right, turn));
+        if self
+            .client(id)
+            .is_some_and(|client| !client.is_being_checked())
+        {
+            self.effects.push(Effect::ResumeReading(id));
+        }
+        self.settle();
+    }
+
+    /// So many passwords wait to be compared that this one's turn would not come in time.
+    pub fn password_unchecked(&mut self, id: ConnectionId) {
+        self.close(id, CloseReason::AuthenticationTimeout);
         self.settle();
     }
 
@@ -251,11 +302,12 @@ impl Shard {
                     scouted.look_ahead(self.router.interest(), memo, || items.subjects());
                 }
                 Item::Wants {
+                    layer,
                     pattern,
                     queue,
                     weight,
                 } => {
-                    self.router.peer_wants(peer, pattern, queue, weight);
+                    self.router.peer_wants(peer, layer, pattern, queue, weight);
                 }
                 Item::Pause(publisher) => self.pause(publisher),
                 Item::Resume(publisher) => self.resume(publisher),
@@ -286,6 +338,7 @@ impl Shard {
         if self.stuck_check_at.is_some_and(|at| at <= self.now) {
             self.close_stuck();
         }
+        self.router.expire_responses();
         self.run_lame_duck();
         self.settle();
     }
@@ -297,7 +350,8 @@ impl Shard {
         let duck = self.lame_duck.as_ref().map(LameDuck::next_at);
         let pause = self.paused.iter().map(|(until, _)| *until).min();
         let resume = self.router.outboxes.has_resumes().then_some(self.now);
-        [timer, stuck, duck, pause, resume]
+        let response = self.router.responses_deadline();
+        [timer, stuck, duck, pause, resume, response]
             .into_iter()
             .flatten()
             .min()
@@ -404,6 +458,10 @@ impl Shard {
 
     /// What the driver has to do, oldest first.
     pub fn take_effects(&mut self, into: &mut Vec<Effect>) {
+        for (id, check) in self.checks.drain(..) {
+            self.effects.push(Effect::PauseReading(id));
+            self.effects.push(Effect::CheckPassword(id, check));
+        }
         into.append(&mut self.effects);
     }
 
@@ -423,6 +481,7 @@ impl Shard {
             subscriptions: self.router.interest().subscription_count(),
             patterns: self.router.interest().pattern_count(),
             cached_subjects: self.router.interest().cached_count(),
+            responses_awaited: self.router.responses_awaited(),
             routed: self.router.counters,
             tally: self.tally,
         }
@@ -509,8 +568,8 @@ impl Shard {
     /// Deals with what operations and deliveries have left behind. Called after each of them.
     #[inline]
     fn settle(&mut self) {
-        if self.log.trace {
-            self.trace_deliveries();
+        if self.router.has_observed() {
+            self.tell_observed();
         }
         while let Some(id) = self.router.next_spent() {
             self.end_spent(id);
@@ -566,7 +625,13 @@ impl Shard {
     }
 
     #[cold]
-    fn trace_deliveries(&mut self) {
+    fn tell_observed(&mut self) {
+        for asked in self.router.take_asked() {
+            self.with_client(self.id_of(asked.connection), |client, turn| {
+                client.may_answer(&asked.reply, turn.now);
+                Ok(())
+            });
+        }
         for delivery in self.router.take_traced() {
             self.with_client(self.id_of(delivery.connection), |client, turn| {
                 client.trace_delivery(&delivery, turn);
@@ -613,11 +678,6 @@ impl Shard {
         else {
             unreachable!("the client was just there");
         };
-        if let Some(farewell) = reason.farewell() {
-            self.router
-                .outboxes
-                .write(id.slot, |into| farewell.write(into));
-        }
         if reason == CloseReason::StaleConnection {
             self.tally.stale += 1;
         }
@@ -646,6 +706,7 @@ impl Shard {
             router: &mut self.router,
             settings: &self.settings,
             log: &mut self.log,
+            checks: &mut self.checks,
             now: self.now,
         };
         if let Err(reason) = act(client, &mut turn) {
@@ -658,6 +719,7 @@ impl Shard {
             router: &mut self.router,
             settings: &self.settings,
             log: &mut self.log,
+            checks: &mut self.checks,
             now: self.now,
         }
     }

@@ -5,21 +5,25 @@ pub mod config_file;
 pub mod process_files;
 pub mod signal_command;
 
+use crate::account::Accounts;
+use crate::auth::NonceKey;
 use crate::base::ids::ShardId;
 use crate::base::limits::{LANE_PARCELS, SHARDS_MAX};
 use crate::base::log::{Level, Record};
 use crate::config::go_text::go_error;
-use crate::config::{Auth, Identity, NATS_SERVER_VERSION, Options};
+use crate::config::{Identity, NATS_SERVER_VERSION, Options};
 use crate::mesh;
 use crate::protocol::info::ServerInfo;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
+use crate::runtime::password_worker::PasswordWorkers;
 use crate::runtime::thread::{self, Common, Directive, Doorway, Report};
 use crate::runtime::{listener, probe};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
 use process_files::PortsFile;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::thread::disable_transparent_huge_pages;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
@@ -100,7 +104,9 @@ impl<'a> Broker<'a> {
             format!("Error listening on port: {wanted}, {why:?}")
         })?;
         let info = server_info(options, server_id, server_name, address);
-        let settings = Settings::new(options, info);
+        Accounts::compile(&options.accounts, options.system_account)
+            .map_err(|error| error.to_string())?;
+        let settings = Settings::new(options, info, nonce_key()?);
         let count = shard_count(options);
         let (bells, messages, shards) = spawn(options, &settings, socket, count, logger)?;
         let mut broker = Broker {
@@ -281,7 +287,8 @@ fn server_info(
         host,
         port,
         headers: !options.no_header_support,
-        auth_required: options.auth != Auth::None,
+        // `Settings` knows.
+        auth_required: false,
         max_payload: options.max_payload,
         connect_urls: Vec::new(),
         ldm: false,
@@ -316,8 +323,13 @@ fn spawn(
     forward_signals(sender.clone()).map_err(failed("Could not listen to signals"))?;
     let (reports, shard_reports) = channel();
     forward_reports(shard_reports, sender).map_err(failed("Could not start a thread"))?;
+    // Before anything is pinned: a thread inherits where it may run.
+    let workers = thread::cores().len() / 2;
+    let passwords =
+        PasswordWorkers::start(workers, &bells).map_err(failed("Could not start a thread"))?;
     let common = Common {
         bells: bells.clone(),
+        passwords,
         reports,
         logger: logger.clone(),
         clock: thread::start_clock(),
@@ -340,7 +352,8 @@ fn spawn(
         .zip(mailboxes)
         .enumerate()
     {
-        let shard = Shard::new(settings.clone(), mesh, seed());
+        let mut shard = Shard::new(settings.clone(), mesh, seed());
+        shard.set_wall_clock(common.clock.wall());
         let core = cores.get(index).copied();
         let spawned = thread::spawn(shard, core, mailbox, doorway.take(), common.clone());
         shards.push(spawned.map_err(failed("Could not start a shard"))?);
@@ -408,6 +421,17 @@ fn abort_on_panic() {
         default(info);
         std::process::abort();
     }));
+}
+
+/// From the kernel: nobody else must be able to guess it.
+fn nonce_key() -> Result<NonceKey, String> {
+    let mut random = [0; 32];
+    // The kernel gives this little whole, or says why not.
+    match getrandom(&mut random, GetRandomFlags::empty()) {
+        Ok(len) if len == random.len() => Ok(NonceKey::new(random)),
+        Ok(_) => Err("The kernel gave too few random bytes".to_owned()),
+        Err(error) => Err(format!("The kernel gave no random bytes: {error}")),
+    }
 }
 
 fn seed() -> u64 {

@@ -10,6 +10,7 @@ use super::{Closes, Knobs, Mutant};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+use trunkline::auth::NonceKey;
 use trunkline::base::clock::Now;
 use trunkline::base::ids::{ClientNumber, ConnectionId};
 use trunkline::config::Options;
@@ -712,7 +713,7 @@ impl World {
                 Effect::ResumeReading(_) => {
                     connection.is_reading = self.mutant != Mutant::ForgetResume;
                 }
-                Effect::Deserted => {}
+                Effect::CheckPassword(..) | Effect::Deserted => {}
             }
         }
         core.shard.take_log();
@@ -801,6 +802,10 @@ fn some_of(len: usize, rng: &mut trunkline::base::rng::Rng) -> usize {
 
 /// A server with nats-server's defaults.
 pub(crate) fn plain_settings() -> Settings {
+    settings_of(&Options::default())
+}
+
+pub(crate) fn settings_of(options: &Options) -> Settings {
     let info = ServerInfo {
         server_id: "SIM".into(),
         server_name: "sim".into(),
@@ -816,7 +821,7 @@ pub(crate) fn plain_settings() -> Settings {
         connect_urls: Vec::new(),
         ldm: false,
     };
-    Settings::new(&Options::default(), info)
+    Settings::new(options, info, NonceKey::new([0; 32]))
 }
 
 fn settings(knobs: &Knobs) -> Settings {

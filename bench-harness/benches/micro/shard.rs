@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bench_harness::micro::OPERATIONS;
 use gungraun::{library_benchmark, library_benchmark_group};
+use trunkline::auth::NonceKey;
 use trunkline::base::ids::{ClientNumber, ConnectionId};
 use trunkline::base::limits::LANE_PARCELS;
 use trunkline::config::Options;
@@ -120,7 +121,7 @@ fn settings() -> Settings {
         connect_urls: Vec::new(),
         ldm: false,
     };
-    Settings::new(&Options::default(), info)
+    Settings::new(&Options::default(), info, NonceKey::new([0; 32]))
 }
 
 fn subscription(queue: &str) -> String {

@@ -8,6 +8,7 @@ use crate::protocol::op::Op;
 use crate::protocol::reply::quoted;
 use crate::router::Delivery;
 use crate::session::settings::Settings;
+use serde::de::IgnoredAny;
 
 impl Client {
     pub(super) fn trace_op(&self, op: &Op<'_>, turn: &mut Turn<'_>) {
@@ -72,6 +73,14 @@ impl Client {
             .trace(|| self.labelled(&format!("->> {}", payload(body, turn.settings))));
     }
 
+    /// Traces what a mapping makes of a subject.
+    pub(super) fn trace_mapping(&self, subject: &[u8], mapped: &[u8], turn: &mut Turn<'_>) {
+        turn.log.trace(|| {
+            let [from, to] = [subject, mapped].map(String::from_utf8_lossy);
+            self.labelled(&format!("<<- [MAPPING {from} -> {to}]"))
+        });
+    }
+
     /// Traces the end of a subscription.
     pub(super) fn trace_end(&self, sid: &[u8], turn: &mut Turn<'_>) {
         turn.log.trace(|| {
@@ -91,15 +100,74 @@ fn payload(body: &[u8], settings: &Settings) -> String {
     }
 }
 
-/// A CONNECT for a trace line, without what it proves itself with.
+/// A CONNECT for a trace line: its text, without what it proves itself with. What is no JSON is not shown at all, for
+/// nobody knows where its secrets are.
 fn redacted(json: &[u8]) -> String {
-    let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(json) else {
+    let text = String::from_utf8_lossy(json);
+    if serde_json::from_str::<IgnoredAny>(&text).is_err() {
         return "[not JSON]".to_owned();
-    };
-    for secret in ["pass", "auth_token", "jwt", "sig", "nkey"] {
-        if let Some(value) = fields.get_mut(secret) {
-            *value = "[REDACTED]".into();
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = &*text;
+    while let Some(start) = rest.find('"') {
+        let end = start + value_len(&rest[start..]);
+        let name: String = serde_json::from_str(&rest[start..end]).unwrap_or_default();
+        shown.push_str(&rest[..end]);
+        rest = &rest[end..];
+        let blanks = rest.len() - rest.trim_start().len();
+        if rest[blanks..].starts_with(':') && is_secret(&name) {
+            let value = &rest[blanks + 1..];
+            let blanks_too = value.len() - value.trim_start().len();
+            let start = blanks + 1 + blanks_too;
+            shown.push_str(&rest[..start]);
+            shown.push_str("\"[REDACTED]\"");
+            rest = &rest[start + value_len(&rest[start..])..];
         }
     }
-    serde_json::Value::Object(fields).to_string()
+    shown + rest
+}
+
+/// How long the JSON value is that `text` begins with.
+fn value_len(text: &str) -> usize {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    match values.next() {
+        Some(Ok(_)) => values.byte_offset(),
+        Some(Err(_)) | None => text.len(),
+    }
+}
+
+/// Go takes names of fields in any case; passwords have been seen under longer names too.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let exactly = ["jwt", "sig", "proxy_sig", "nkey"];
+    name.starts_with("pass") || name.starts_with("auth_token") || exactly.contains(&&*name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_left_out_and_the_rest_is_as_it_was() {
+        for (json, shown) in [
+            ("{}", "{}"),
+            (
+                r#"{"user":"a", "pass" : "s\"e,c", "name":"pass"}"#,
+                r#"{"user":"a", "pass" : "[REDACTED]", "name":"pass"}"#,
+            ),
+            (
+                r#"{"PASS":"x","p\u0061ss":"x","password":"x","auth_token":"x"}"#,
+                r#"{"PASS":"[REDACTED]","p\u0061ss":"[REDACTED]","password":"[REDACTED]","auth_token":"[REDACTED]"}"#,
+            ),
+            (
+                r#"{"sig":"x","nkey":null,"proxy_sig":["x",{"y":"x"}],"jwt":7,"signature":"y"}"#,
+                r#"{"sig":"[REDACTED]","nkey":"[REDACTED]","proxy_sig":"[REDACTED]","jwt":"[REDACTED]","signature":"y"}"#,
+            ),
+            (r#"{"a":{"pass":"x"}}"#, r#"{"a":{"pass":"[REDACTED]"}}"#),
+            (r#"{"pass":"x""#, "[not JSON]"),
+            (r#"{"pass":"x"} "pass":"y""#, "[not JSON]"),
+        ] {
+            assert_eq!(redacted(json.as_bytes()), shown);
+        }
+    }
 }
