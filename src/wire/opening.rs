@@ -44,6 +44,14 @@ pub struct Greeting {
     pub names_client: bool,
 }
 
+impl Greeting {
+    /// Where nothing is between the socket and the session.
+    pub const PLAIN: Greeting = Greeting {
+        insists_on_tls: false,
+        names_client: true,
+    };
+}
+
 /// What the driver has to do.
 #[derive(Debug)]
 pub enum Step {
