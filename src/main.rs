@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use trunkline::config::{Action, CommandLineError, FileRequest, Identity, parse_command_line};
 use trunkline::runtime::probe;
 use trunkline::supervisor::config_file::ProcessSurroundings;
-use trunkline::supervisor::{self, signal_command};
+use trunkline::supervisor::{self, signal_command, tls_files};
 
 // Outboxes and payloads are allocated on one core and often freed on another, many times a second; mimalloc's free
 // lists are made for that. The figures are in docs/performance.md.
@@ -57,6 +57,12 @@ fn configure(identity: &Identity, request: &FileRequest) -> ExitCode {
         }
     };
     if request.check_only {
+        // nats-server reads certificates with the file that names them.
+        let tls = configured.options.tls.as_ref();
+        if let Some(Err(error)) = tls.map(tls_files::load) {
+            eprintln!("{program}: {error}");
+            return ExitCode::FAILURE;
+        }
         let digest = configured.options.config_file.map(|file| file.digest);
         let digest = digest.unwrap_or_default();
         eprintln!(

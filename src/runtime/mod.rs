@@ -8,6 +8,7 @@
 //! | `ring` | the shard's own io_uring for sockets |
 //! | `buffers` | receive buffers lent to the kernel |
 //! | `socket` | one connection's socket: what is in flight, what it waits for |
+//! | `stages` | what is between a socket and its session: an opening, or TLS |
 //! | `acceptor` | new connections, and which shard gets them |
 //! | [`doorbell`] | waking a shard that sleeps |
 //! | [`listener`] | listening sockets |
@@ -26,4 +27,5 @@ pub mod probe;
 mod pump;
 mod ring;
 mod socket;
+mod stages;
 pub mod thread;
