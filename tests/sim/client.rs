@@ -2,7 +2,9 @@
 
 use super::chance::{chance, pick, range};
 use super::geography::{ACCOUNTS, Way, credentials};
-use super::oracle::{Checked, Delivery, Fate, Manners, Oracle, PAYLOAD_MIN, Promise, broken};
+use super::oracle::{
+    Checked, Delivery, Fate, Manners, Oracle, PAYLOAD_MIN, Promise, TRACED, broken,
+};
 use super::server_lines::{Line, read};
 use super::{Knobs, Mutant};
 use std::collections::{HashMap, VecDeque};
@@ -235,7 +237,7 @@ impl Client {
         let mut headers = None;
         if self.manners.headers && chance(rng, 40) {
             let trace = match knobs.traces {
-                true if chance(rng, 50) => "Nats-Trace-Dest: told.in.five.long.words\r\n",
+                true if chance(rng, 50) => TRACED,
                 _ => "",
             };
             let block = format!("NATS/1.0\r\nK: {}\r\n{trace}\r\n", range(rng, 0, 1_000));
