@@ -24,6 +24,7 @@ mod listing;
 mod outcome;
 mod progress;
 mod run;
+mod security;
 mod signals;
 
 use std::io::{self, Write};
