@@ -5,6 +5,7 @@
 //! | `Wants` | how many subscriptions of a kind we have now | a dead shard is a dead process (DESIGN §2.8) |
 //! | `Messages` | a run of messages for their subscribers | likewise; the protocol promises at most once |
 //! | `Pause` | a publisher of yours fills an outbox of ours | harmless: the publisher goes on unslowed |
+//! | `Responder` | who publishes the response that comes next | harmless: the measurement names nobody |
 //! | `Resume` | that outbox has drained | harmless: a pause ends by itself |
 //!
 //! Invariants
@@ -35,6 +36,13 @@ pub enum Item<'a> {
         weight: u32,
     },
     Messages(Carried<'a>),
+    /// Who publishes the response to a measured request, which comes next.
+    Responder {
+        account: AccountId,
+        subject: &'a [u8],
+        /// As JSON.
+        info: &'a [u8],
+    },
     Pause(ConnectionId),
     Resume(ConnectionId),
 }
@@ -78,6 +86,7 @@ const WANTS: u8 = 1;
 const MESSAGES: u8 = 2;
 const PAUSE: u8 = 3;
 const RESUME: u8 = 4;
+const RESPONDER: u8 = 5;
 
 const NO_HEADERS: u32 = u32::MAX;
 
@@ -291,6 +300,13 @@ impl Parcel {
         }
     }
 
+    pub fn put_responder(&mut self, account: AccountId, subject: &[u8], info: &[u8]) {
+        self.packed.push(RESPONDER);
+        self.put_number(Layer::own(account).number());
+        self.put_bytes(subject);
+        self.put_bytes(info);
+    }
+
     pub fn put_pause(&mut self, publisher: ConnectionId) {
         self.packed.push(PAUSE);
         self.put_connection(publisher);
@@ -368,6 +384,11 @@ impl<'a> Iterator for Items<'a> {
                     weight,
                 }
             }
+            RESPONDER => Item::Responder {
+                account: Layer::from_number(self.take_number()).account(),
+                subject: self.take_bytes(),
+                info: self.take_bytes(),
+            },
             PAUSE => Item::Pause(self.take_connection()),
             RESUME => Item::Resume(self.take_connection()),
             other => unreachable!("no item of kind {other} is ever packed"),
@@ -381,7 +402,7 @@ impl<'a> Items<'a> {
         let mut items = self.clone();
         std::iter::from_fn(move || match items.next()? {
             Item::Messages(carried) => Some((carried.scope, carried.run.first.subject)),
-            Item::Wants { .. } | Item::Pause(_) | Item::Resume(_) => None,
+            Item::Wants { .. } | Item::Responder { .. } | Item::Pause(_) | Item::Resume(_) => None,
         })
     }
 
@@ -515,6 +536,7 @@ mod tests {
                 let picks = picks.iter().map(|pick| pick.as_bytes().to_vec()).collect();
                 expected.push((subject.as_bytes().to_vec(), tails, share.then_some(0), picks, *plain, *hops));
             }
+            parcel.put_responder(AccountId(u16::MAX), b"_R_.a.b.T", b"{}");
             parcel.put_pause(publisher.connection);
             let mut items = parcel.items();
             let first = items.next();
@@ -533,6 +555,10 @@ mod tests {
                 prop_assert_eq!((carried.plain, carried.hops, carried.publisher), (plain, hops, publisher));
                 prop_assert_eq!(carried.scope, scopes[usize::from(plain)]);
             }
+            let responder = items.next();
+            let Some(Item::Responder { account: AccountId(u16::MAX), subject: b"_R_.a.b.T", info: b"{}" }) = responder else {
+                panic!("the responder came out as {responder:?}");
+            };
             prop_assert!(matches!(items.next(), Some(Item::Pause(id)) if id == publisher.connection));
             prop_assert!(items.next().is_none());
         }

@@ -28,7 +28,7 @@ use crate::protocol::message::{Message, Run, write_tail};
 use crate::protocol::op::Op;
 use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
 use crate::protocol::reply::{self, ErrorReply, quoted};
-use crate::router::{Published, Publisher, Router, Sender, Traffic};
+use crate::router::{self, Published, Publisher, Router, Sender, Traffic};
 use crate::subject::{self, Pattern};
 use crate::wire::opening::Greeting;
 use crate::wire::tls::Secured;
@@ -506,7 +506,8 @@ impl Client {
     #[inline(never)]
     fn refuse_reserved(&self, message: &Message<'_>, turn: &mut Turn<'_>) -> bool {
         let subject = message.subject;
-        if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") {
+        let is_system = self.place.account == turn.settings.accounts.system();
+        if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") && !is_system {
             let text = format!("Publish Violation - Subject {}", quoted(subject));
             turn.log.add(Level::Error, self.labelled(&text));
             self.say_error(&ErrorReply::PublishRefused(subject), turn);
@@ -519,6 +520,8 @@ impl Client {
             let text = format!("Publish Violation - Reply {}", quoted(reply));
             turn.log.add(Level::Error, self.labelled(&text));
             self.say_error(&ErrorReply::ReplyReserved(reply), turn);
+        } else if router::is_measured(subject) {
+            self.introduce_as_responder(subject, turn);
         }
         is_reserved
     }

@@ -378,6 +378,11 @@ impl Shard {
                 } => {
                     self.router.peer_wants(peer, layer, pattern, queue, weight);
                 }
+                Item::Responder {
+                    account,
+                    subject,
+                    info,
+                } => self.router.note_responder(account, subject, info),
                 Item::Pause(publisher) => self.pause(publisher),
                 Item::Resume(publisher) => self.resume(publisher),
             }
