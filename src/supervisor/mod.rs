@@ -4,7 +4,6 @@
 pub mod config_file;
 pub mod process_files;
 pub mod signal_command;
-pub mod tls_files;
 
 use crate::account::Accounts;
 use crate::auth::NonceKey;
@@ -20,7 +19,7 @@ use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
 use crate::runtime::password_worker::PasswordWorkers;
 use crate::runtime::thread::{self, Common, Directive, Doorway, Patience, Report};
-use crate::runtime::{listener, probe};
+use crate::runtime::{listener, probe, tls_files};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
 use crate::wire::opening::Entrance;

@@ -225,6 +225,7 @@ impl Runner for Fresh<'_> {
                 address: started.address,
                 protocol: server.wire(),
                 credentials: Credentials::default(),
+                tls: started.tls.clone(),
             },
             pid: Some(started.pid()),
             is_counting_calls: self.is_counting_calls,

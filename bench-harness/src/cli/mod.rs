@@ -22,6 +22,7 @@ mod listing;
 mod outcome;
 mod progress;
 mod run;
+mod security;
 mod signals;
 
 use std::io::{self, Write};

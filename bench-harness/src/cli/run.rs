@@ -227,6 +227,7 @@ impl Arguments {
             address: started.address,
             protocol: server.wire(),
             credentials: given.credentials,
+            tls: started.tls.clone(),
         };
         Ok((Some(started), identity, target))
     }
