@@ -9,7 +9,7 @@ on_1_2_and_4_shards!(lines_are_those_of_nats_server);
 fn lines_are_those_of_nats_server(shards: u32) {
     let ours = Launch::trunkline(shards).flags(["-V", "-T=false"]);
     let expected = [
-        r#"<<- [CONNECT {"headers":true,"pass":"[REDACTED]","verbose":false}]"#,
+        r#"<<- [CONNECT {"verbose":false,"headers":true,"pass":"[REDACTED]"}]"#,
         "<<- [PING]",
         "->> [PONG]",
         "<<- [SUB foo.* 7]",
