@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 use trunkline::config::{Action, CommandLineError, FileRequest, Identity, parse_command_line};
-use trunkline::runtime::probe;
+use trunkline::runtime::{probe, tls_files};
 use trunkline::supervisor::config_file::ProcessSurroundings;
-use trunkline::supervisor::{self, signal_command, tls_files};
+use trunkline::supervisor::{self, signal_command};
 
 // Outboxes and payloads are allocated on one core and often freed on another, many times a second; mimalloc's free
 // lists are made for that. The figures are in docs/performance.md.

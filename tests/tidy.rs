@@ -155,11 +155,6 @@ const FENCE_EXCEPTIONS: &[(&str, &str, &str)] = &[
         "reads a pid file and /proc in a process that is no broker",
     ),
     (
-        "src/supervisor/tls_files.rs",
-        "std::fs",
-        "certificates and keys, read on the main thread at start and on reload",
-    ),
-    (
         "tests/clients/rust/src/server.rs",
         "unsafe",
         "signals the broker it has started, with kill(2); it depends on no crate that could do it safely",

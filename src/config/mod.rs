@@ -121,6 +121,8 @@ pub struct Options {
     pub shards: Option<u8>,
     /// Microseconds a shard spins before it parks; 0 turns spinning off.
     pub spin_us: u32,
+    /// Microseconds that a shard in the middle of a stream sleeps without being woken by single messages; 0 turns it off.
+    pub linger_us: u32,
 }
 
 impl Options {
@@ -258,6 +260,7 @@ impl Options {
             lame_duck_grace_period: Duration::ZERO,
             shards: None,
             spin_us: 0,
+            linger_us: 0,
         }
     }
 }

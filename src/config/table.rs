@@ -421,8 +421,11 @@ const CONTROL_LINE_MAX: i64 = 65_535;
 
 /// Longer spinning is a busy core, not a short cut.
 const SPIN_US_MAX: i64 = 10_000;
-/// Of [`SPIN_US_MAX`]: measured default, see docs on performance.
-const SPIN_US_DEFAULT: &str = "60";
+/// Measured, see docs on performance; as is [`LINGER_US_DEFAULT`].
+const SPIN_US_DEFAULT: &str = "40";
+const LINGER_US_DEFAULT: &str = "100";
+/// Longer gathering fills the receive buffers.
+const LINGER_US_MAX: i64 = 1_000;
 
 /// Every option, in the order of the help text.
 #[rustfmt::skip] // One option reads best as one or two lines.
@@ -630,6 +633,10 @@ pub static TABLE: &[Row] = &[
         Kind::Integer(0..=SPIN_US_MAX, Zero::Itself, |draft, value| draft.options.spin_us = fit(value)),
         "Microseconds an idle shard spins before it sleeps, 0 for none").default(SPIN_US_DEFAULT)
         .config(&["spin_us"], Reload::Refused),
+    row(Group::Shards, &["linger_us"], "<number>",
+        Kind::Integer(0..=LINGER_US_MAX, Zero::Itself, |draft, value| draft.options.linger_us = fit(value)),
+        "Microseconds a shard gathers messages of a stream, 0 for none").default(LINGER_US_DEFAULT)
+        .config(&["linger_us"], Reload::Refused),
 
     row(Group::Server, &["c", "config"], "<file>", Kind::Request(Request::Config),
         "Configuration file; flags win over it"),

@@ -48,7 +48,7 @@ fn defaults_are_those_of_nats_server() {
     assert_eq!(options.lame_duck_grace_period, Duration::from_secs(10));
     assert_eq!(
         (options.shards, options.spin_us, options.auth),
-        (None, 60, Auth::None)
+        (None, 40, Auth::None)
     );
 }
 

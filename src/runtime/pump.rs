@@ -1,8 +1,8 @@
 //! The turn, as one glommio task per shard: it moves bytes between the ring and the shard. *Hot path.*
 //!
 //! The order of a turn is the shard's (`crate::shard`); what belongs to this file is when to sleep. An idle shard looks
-//! around for a moment, if that has paid off the last time, and then parks its executor on the shard's eventfd. That
-//! way glommio's own timers and files go on working, and completions, other shards and directives all wake it.
+//! around for a moment, if that has paid off the last time, and then sleeps in its ring, where completions, other shards and
+//! directives all wake it (docs/decisions/0006).
 //!
 //! Invariants
 //! - A received buffer is given back to the kernel as soon as the session has seen it; while the shard is congested
@@ -16,6 +16,7 @@ use super::acceptor::{Acceptor, Arrival};
 use super::buffers::{BUFFERS, Lent};
 use super::clock::Clock;
 use super::doorbell::Doorbells;
+use super::idle::{Activity, Idle, LINGER_COMPLETIONS};
 use super::logger::Logger;
 use super::password_worker::PasswordWorkers;
 use super::ring::{Event, Ring};
@@ -26,16 +27,11 @@ use crate::base::ids::{ConnectionId, ShardId};
 use crate::base::log::{Level, Record};
 use crate::session::close::CloseReason;
 use crate::shard::{Effect, Shard};
-use futures_lite::future::or;
-use glommio::io::BufferedFile;
 use glommio::timer::Timer;
 use rustix::io::Errno;
 use staged::Staged;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd};
-use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
@@ -47,7 +43,7 @@ const MAKE_WAY_EVERY: Duration = Duration::from_millis(10);
 /// More than this received and sent between two idle moments is a stream rather than an exchange of messages.
 const STREAM_BYTES: usize = 4 * 1024;
 /// How long a closed connection may take to swallow what it is still owed.
-const LINGER: Duration = Duration::from_secs(1);
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// Drives one shard.
 #[derive(Debug)]
@@ -60,7 +56,9 @@ pub(super) struct Pump {
     logger: Logger,
     passwords: PasswordWorkers,
     clock: Clock,
-    spin: Duration,
+    idle: Idle,
+    arrivals: u64,
+    talks: u64,
     acceptor: Option<Acceptor>,
     sockets: Sockets,
     events: Vec<Event>,
@@ -76,8 +74,6 @@ pub(super) struct Pump {
     now: Now,
     turns: u64,
     made_way_at: Now,
-    /// Whether a little spinning would have spared the last sleep.
-    spin_pays: bool,
     /// Bytes received and sent since the shard last had nothing to do.
     moved: usize,
     is_stopping: bool,
@@ -105,10 +101,10 @@ impl Pump {
             logger,
             passwords,
             clock,
-            spin,
+            patience,
             entrance,
         } = common;
-        let ring = Ring::new(bells.eventfd(shard.id()))?;
+        let ring = Ring::new()?;
         Ok(Pump {
             shard,
             ring,
@@ -118,7 +114,9 @@ impl Pump {
             logger,
             passwords,
             clock,
-            spin,
+            idle: Idle::new(patience),
+            arrivals: 0,
+            talks: 0,
             acceptor,
             sockets: Sockets::default(),
             events: Vec::new(),
@@ -131,7 +129,6 @@ impl Pump {
             now: Now::ZERO,
             turns: 0,
             made_way_at: Now::ZERO,
-            spin_pays: true,
             moved: 0,
             is_stopping: false,
         })
@@ -142,7 +139,7 @@ impl Pump {
     /// # Errors
     /// When the ring fails.
     pub(super) async fn run(mut self) -> io::Result<()> {
-        let mut ear = Ear::new(self.bells.eventfd(self.id()))?;
+        self.ring.listen(self.bells.eventfd(self.shard.id()));
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.arm(&mut self.ring);
         }
@@ -150,8 +147,10 @@ impl Pump {
         while !(self.is_stopping && self.sockets.are_all_closed()) {
             if self.turn()? {
                 self.make_way().await;
+            } else if let Some(at_most) = self.linger() {
+                self.ring.sleep(LINGER_COMPLETIONS, Some(at_most))?;
             } else if !self.spin() {
-                self.park(&mut ear).await?;
+                self.park()?;
             }
         }
         self.report(Report::Stopped);
@@ -217,8 +216,10 @@ impl Pump {
             match event {
                 Event::Received { id, bytes, is_last } => {
                     let turn = self.turns;
+                    self.arrivals += 1;
                     if let Some(socket) = self.sockets.get(id) {
                         socket.heard_in_turn = turn;
+                        self.talks += u64::from(std::mem::take(&mut socket.was_told));
                     }
                     self.inbox.push_back(Inbound::Bytes(id, bytes));
                     if is_last {
@@ -248,6 +249,10 @@ impl Pump {
                 }
                 Event::Sent { id, result } => self.sent(id, result),
                 Event::Writable { id } => self.send_rest(id),
+                Event::Rung { is_last: true } => {
+                    self.ring.listen(self.bells.eventfd(self.shard.id()));
+                }
+                Event::Rung { is_last: false } => {}
                 Event::Accepted { result, is_last } => {
                     let Some(acceptor) = &mut self.acceptor else {
                         continue;
@@ -434,6 +439,7 @@ impl Pump {
             socket.in_flight.is_none(),
             "at most one load of a connection is in flight"
         );
+        socket.was_told = true;
         let deferred = load
             .as_one_slice()
             .filter(|bytes| may_defer && bytes.len() <= RING_SEND_MAX);
@@ -547,7 +553,7 @@ impl Pump {
         match effect {
             Effect::Close(id) => {
                 if let Some(socket) = self.sockets.get(id) {
-                    socket.lingers_until = Some(now.after(LINGER));
+                    socket.lingers_until = Some(now.after(FAREWELL_MAX));
                     self.closing.push(id);
                 }
             }
@@ -638,9 +644,14 @@ impl Pump {
         }
     }
 
-    #[inline]
-    fn has_work(&mut self) -> bool {
-        self.ring.has_work() || self.shard.has_arrivals() || self.bells.has_mail(self.shard.id())
+    /// How long to sleep without being woken by single arrivals, if at all.
+    fn linger(&mut self) -> Option<Duration> {
+        let activity = Activity {
+            messages: self.shard.messages(),
+            arrivals: self.arrivals,
+            talks: self.talks,
+        };
+        self.idle.linger(self.now, activity)
     }
 
     /// Looks around for a moment before going to sleep; says whether something came.
@@ -649,34 +660,30 @@ impl Pump {
     /// the client at the other end its turn on the core. It is for the single messages that somebody waits for.
     fn spin(&mut self) -> bool {
         let is_stream = std::mem::take(&mut self.moved) > STREAM_BYTES;
-        if self.spin.is_zero() || !self.spin_pays || is_stream {
+        if is_stream {
             return false;
         }
-        let (clock, budget) = (self.clock, self.spin);
-        self.spin_pays = clock.spin(budget, || self.has_work());
-        self.spin_pays
+        let Pump {
+            idle,
+            clock,
+            ring,
+            shard,
+            bells,
+            ..
+        } = self;
+        idle.spin(*clock, || has_work(ring, shard, bells))
     }
 
     /// Sleeps until there is something to do.
-    async fn park(&mut self, ear: &mut Ear) -> io::Result<()> {
+    fn park(&mut self) -> io::Result<()> {
         let slept_at = self.clock.now();
         self.bells.fall_asleep(self.id());
-        self.ring.listen_to_bell(true);
-        if !self.has_work() {
-            match self.wake_at() {
-                None => ear.hear().await?,
-                Some(at) => {
-                    let timer = async {
-                        Timer::new(at.since(slept_at)).await;
-                        Ok(())
-                    };
-                    or(ear.hear(), timer).await?;
-                }
-            }
+        if !has_work(&mut self.ring, &self.shard, &self.bells) {
+            let at_most = self.wake_at().map(|at| at.since(slept_at));
+            self.ring.sleep(1, at_most)?;
         }
-        self.ring.listen_to_bell(false);
         self.bells.wake_up(self.id());
-        self.spin_pays = self.clock.now().since(slept_at) < self.spin;
+        self.idle.slept(self.clock.now().since(slept_at));
         Ok(())
     }
 
@@ -684,7 +691,7 @@ impl Pump {
         let lingering = self
             .closing
             .first()
-            .map(|_| self.clock.now().after(LINGER / 10));
+            .map(|_| self.clock.now().after(FAREWELL_MAX / 10));
         let retry = self.acceptor.as_ref().and_then(Acceptor::retry_at);
         // A full lane rings no bell when it empties.
         let congested = self
@@ -699,41 +706,9 @@ impl Pump {
     }
 }
 
-/// Listens to the shard's bell by reading its eventfd through glommio.
-///
-/// A read that was begun is never given up: cancelled, it could still swallow the next ring while a newer read waits
-/// for it, and the shard would sleep on.
-struct Ear {
-    bell: Rc<BufferedFile>,
-    read: Option<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
-}
-
-impl Ear {
-    fn new(bell: BorrowedFd<'_>) -> io::Result<Ear> {
-        let eventfd = rustix::io::dup(bell)?;
-        // SAFETY: the descriptor was just made and belongs to nobody else; the file closes it.
-        let bell = unsafe { BufferedFile::from_raw_fd(eventfd.into_raw_fd()) };
-        Ok(Ear {
-            bell: Rc::new(bell),
-            read: None,
-        })
-    }
-
-    /// Waits for the bell. Dropped before it has rung, it goes on listening for the next call.
-    async fn hear(&mut self) -> io::Result<()> {
-        let bell = &self.bell;
-        let read = self.read.get_or_insert_with(|| {
-            let bell = Rc::clone(bell);
-            Box::pin(async move {
-                let read = bell.read_at(0, size_of::<u64>()).await;
-                read.map(drop)
-                    .map_err(|error| io::Error::other(error.to_string()))
-            })
-        });
-        let heard = read.await;
-        self.read = None;
-        heard
-    }
+#[inline]
+fn has_work(ring: &mut Ring, shard: &Shard, bells: &Doorbells) -> bool {
+    ring.has_work() || shard.has_arrivals() || bells.has_mail(shard.id())
 }
 
 /// How often a shard that waits for room on a lane looks again.

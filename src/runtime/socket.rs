@@ -21,6 +21,8 @@ pub(super) struct Socket {
     pub(super) is_receiving: bool,
     /// The last turn in which it brought bytes.
     pub(super) heard_in_turn: u64,
+    /// It has been sent something since it last brought bytes.
+    pub(super) was_told: bool,
     /// Bytes are welcome; not while the publisher is paused.
     pub(super) wants_bytes: bool,
     /// The peer has closed its side, or the session is over.
@@ -129,6 +131,7 @@ impl Socket {
             id,
             is_receiving: false,
             heard_in_turn: 0,
+            was_told: false,
             wants_bytes: true,
             has_ended: false,
             in_flight: None,

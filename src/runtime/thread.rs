@@ -7,6 +7,7 @@ use super::logger::Logger;
 use super::password_worker::PasswordWorkers;
 use super::probe;
 use super::pump::Pump;
+use super::scheduling;
 use crate::base::ids::{ConnectionId, ShardId};
 use crate::shard::Shard;
 use crate::wire::opening::Entrance;
@@ -20,6 +21,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use super::acceptor::Arrival;
+pub use super::idle::Patience;
 
 /// glommio's preemption timer, as good as off. When it has fired before the executor looks at its task queues, which a
 /// short one does whenever the thread is descheduled at the wrong moment, glommio 0.9 parks with a runnable task in the
@@ -70,7 +72,7 @@ pub struct Common {
     pub logger: Logger,
     pub passwords: PasswordWorkers,
     pub clock: Clock,
-    pub spin: Duration,
+    pub patience: Patience,
     /// What connections are asked for before their sessions begin; `None` is nothing.
     pub entrance: Option<Arc<Entrance>>,
 }
@@ -119,6 +121,7 @@ fn run(
     {
         return Err(format!("could not be pinned to core {}", core.id));
     }
+    scheduling::ask_for_short_slices();
     let executor = LocalExecutorBuilder::new(Placement::Unbound)
         .name(&format!("shard-{}", shard.id()))
         .io_memory(FILE_MEMORY)

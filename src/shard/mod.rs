@@ -557,6 +557,12 @@ impl Shard {
         !self.log.is_empty()
     }
 
+    /// Messages that have come from clients or gone to them, in all.
+    pub fn messages(&self) -> u64 {
+        let counters = &self.router.counters;
+        counters.published.messages + counters.delivered.messages
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         let serving = |(_, seat): &(u32, &Seat)| matches!(seat, Seat::Serving(_));
         Snapshot {

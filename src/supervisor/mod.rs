@@ -4,7 +4,6 @@
 pub mod config_file;
 pub mod process_files;
 pub mod signal_command;
-pub mod tls_files;
 
 use crate::account::Accounts;
 use crate::auth::NonceKey;
@@ -19,8 +18,8 @@ use crate::protocol::info::ServerInfo;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
 use crate::runtime::password_worker::PasswordWorkers;
-use crate::runtime::thread::{self, Common, Directive, Doorway, Report};
-use crate::runtime::{listener, probe};
+use crate::runtime::thread::{self, Common, Directive, Doorway, Patience, Report};
+use crate::runtime::{listener, probe, tls_files};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
 use crate::wire::opening::Entrance;
@@ -370,7 +369,10 @@ fn spawn(
         reports,
         logger: logger.clone(),
         clock: thread::start_clock(),
-        spin: Duration::from_micros(u64::from(options.spin_us)),
+        patience: Patience {
+            spin: Duration::from_micros(u64::from(options.spin_us)),
+            linger: Duration::from_micros(u64::from(options.linger_us)),
+        },
         entrance,
     };
     let mut cores = thread::cores();

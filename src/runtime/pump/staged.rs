@@ -2,7 +2,7 @@
 //!
 //! Handshakes cost a hundred times what a full buffer of messages costs. They wait in a queue of their own, and a turn
 //! gives them a slice of time after everything else that has come: a storm of logins makes logins wait, not messages
-//! (docs/decisions/0006).
+//! (docs/decisions/0007).
 //!
 //! Invariants
 //! - What a session said before its opening was over (`INFO`) leaves as it is, everything later leaves sealed.

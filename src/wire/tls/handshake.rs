@@ -2,7 +2,7 @@
 //!
 //! rustls is given one record at a time, so that nothing that comes after the handshake is ever opened by it: those bytes
 //! are left for the [`Stream`]. A signature with an RSA key of 2048 bits takes 0.3 ms, with a P-256 key 0.1 ms in all
-//! (docs/decisions/0006); who drives this decides when that fits.
+//! (docs/decisions/0007); who drives this decides when that fits.
 
 use super::acceptor::Witness;
 use super::fault::Failure;

@@ -2,7 +2,7 @@
 //!
 //! The handshake is rustls's, the cipher is aws-lc's; what is here is the few bytes around them (RFC 8446 §5.2, RFC 5246
 //! §6.2.3 with RFC 5288 and RFC 7905). rustls makes a new buffer for every record and copies it once or twice more; for
-//! a batch of 64 KiB that is three quarters of the whole cost (docs/decisions/0006).
+//! a batch of 64 KiB that is three quarters of the whole cost (docs/decisions/0007).
 //!
 //! Invariants
 //! - A sequence number is used once: it moves on with each record, sealed or opened, and a [`Sealer`] refuses to go
