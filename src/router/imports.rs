@@ -22,7 +22,7 @@ use super::{Publisher, Router, hops_of};
 use crate::account::{ExportId, ServiceImport};
 use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ConnectionId, ShardId};
-use crate::base::limits::{IMPORT_CHAIN_MAX, RELAYED_PARCELS_MAX};
+use crate::base::limits::{IMPORT_CHAIN_MAX, RELAYED_PARCELS_MAX, SHARED_TAIL_BYTES};
 use crate::config::account::ResponseKind;
 use crate::interest::{Hop, Layer, Memo, Route, Scope, SubscriptionId, Wants};
 use crate::mesh::{Carried, Sender};
@@ -117,8 +117,19 @@ impl Router {
             ..ClientInfo::default()
         };
         let mut journey = Journey::new(carried.publisher, carried.echo, &describe);
+        self.hear_response(account, &carried.run.first, carried.shared, &mut journey);
+    }
+
+    /// Passes a response on, or counts why not.
+    fn hear_response(
+        &mut self,
+        account: AccountId,
+        message: &Message<'_>,
+        shared: Option<&Bytes>,
+        journey: &mut Journey<'_>,
+    ) {
         let congested = self.counters.dropped_responses_congested;
-        let reached = self.respond(account, &carried.run.first, &mut journey);
+        let reached = self.respond(account, message, shared, journey);
         if !reached && self.counters.dropped_responses_congested == congested {
             self.counters.dropped_interest_gone += 1;
         }
@@ -180,7 +191,11 @@ impl Router {
                 Hop::Request { import, subject } => {
                     self.request(scope.account(), *import, subject, message, journey)
                 }
-                Hop::Response => self.respond(scope.account(), message, journey),
+                Hop::Response => {
+                    self.hear_response(scope.account(), message, shared, journey);
+                    // As in nats-server, a response has reached somebody, wanted or not.
+                    true
+                }
             };
         }
         reached
@@ -215,6 +230,8 @@ impl Router {
         let mut tail = Vec::with_capacity(reply.len() + headers.len() + message.tail.len());
         let line = write_tail(&mut tail, &reply, &headers, message.payload());
         let narrow = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let tail = Bytes::from(tail);
+        let shared = (tail.len() >= SHARED_TAIL_BYTES).then_some(&tail);
         let reached = self.mapped(import.from, subject).is_some_and(|subject| {
             let message = Message {
                 subject: &subject,
@@ -224,12 +241,12 @@ impl Router {
                 header_len: Some(narrow(headers.len())),
             };
             journey.passed.push(import.export);
-            let reached = self.travel(Scope::served(import.from), &message, None, journey);
+            let reached = self.travel(Scope::served(import.from), &message, shared, journey);
             journey.passed.pop();
             reached
         });
         (journey.told, journey.share) = before;
-        if !reached && let Some(awaited) = awaited.and_then(|key| self.replies.remove(key)) {
+        if !reached && let Some(awaited) = self.replies.take(import.from, &reply) {
             self.report_failure(&awaited, Failure::Unavailable);
         }
         reached
@@ -240,6 +257,7 @@ impl Router {
         &mut self,
         exporter: AccountId,
         message: &Message<'_>,
+        shared: Option<&Bytes>,
         journey: &mut Journey<'_>,
     ) -> bool {
         let Some(key) = self.replies.find(exporter, message.subject) else {
@@ -272,13 +290,14 @@ impl Router {
             self.report(exporter, &measured, &Outcome::Answered(Box::new(responder)));
         }
         let mut tail = Vec::new();
-        let mut moved = *message;
-        if let Some(key) = answer {
-            let subject = self.replies.subject(key);
-            let line = write_tail(&mut tail, &subject, message.headers(), message.payload());
+        let (mut moved, mut shared) = (*message, shared);
+        let answer = answer.map(|key| self.replies.subject(key));
+        if let Some(subject) = &answer {
+            let line = write_tail(&mut tail, subject, message.headers(), message.payload());
             let narrow = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
             (moved.line_len, moved.reply_len) = (narrow(line.len()), narrow(subject.len()));
             moved.tail = &tail;
+            shared = None;
         }
         let reached = self.may_relay()
             && self.mapped(importer, &reply).is_some_and(|subject| {
@@ -287,18 +306,19 @@ impl Router {
                     ..moved
                 };
                 journey.passed.push(export);
-                let reached = self.travel(Scope::served(importer), &moved, None, journey);
+                let reached = self.travel(Scope::served(importer), &moved, shared, journey);
                 journey.passed.pop();
                 reached
             });
         let is_last = kind == ResponseKind::Singleton || message.size() == 0;
+        // By its subject: what has happened meanwhile may have made its slot another's.
         if !reached || is_last {
-            self.replies.remove(key);
-        } else {
+            self.replies.take(exporter, message.subject);
+        } else if let Some(key) = self.replies.find(exporter, message.subject) {
             self.replies.refresh(key, self.now);
         }
-        if !reached && let Some(key) = answer {
-            self.replies.remove(key);
+        if !reached && let Some(subject) = answer {
+            self.replies.take(importer, &subject);
         }
         reached
     }
@@ -464,3 +484,6 @@ impl Router {
         serde_json::to_string(told).expect("plain data turns into JSON")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -202,6 +202,12 @@ impl Replies {
         Some(awaited)
     }
 
+    /// Ends the wait for the response that would come to `subject` in `account`, if there is one.
+    pub(super) fn take(&mut self, account: AccountId, subject: &[u8]) -> Option<Awaited> {
+        let key = self.find(account, subject)?;
+        self.remove(key)
+    }
+
     /// When the next entry expires.
     pub(super) fn deadline(&self) -> Option<Now> {
         let key = self.earliest()?;
