@@ -64,8 +64,9 @@ pub const IMPORT_CHAIN_MAX: usize = 32;
 /// one that would have expired first is given up: its response finds nobody.
 pub const RESPONSES_AWAITED_MAX: usize = 1 << 20;
 
-/// Awaited responses that are looked through when a wildcard subscription ends; with more, each waits for its threshold.
-pub const RESPONSES_SEARCHED_MAX: usize = 4096;
+/// Awaited responses that are looked through when a wildcard subscription ends: some 10 µs, while thousands may end at once.
+/// With more, each waits for its threshold.
+pub const RESPONSES_SEARCHED_MAX: usize = 256;
 
 /// Parcels that may wait on full lanes before responses that would have to go over a second lane are dropped and counted.
 pub const RELAYED_PARCELS_MAX: usize = 64;

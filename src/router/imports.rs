@@ -23,7 +23,7 @@ use super::{Publisher, Router, hops_of};
 use crate::account::{ExportId, ServiceImport};
 use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ConnectionId, ShardId};
-use crate::base::limits::{IMPORT_CHAIN_MAX, RELAYED_PARCELS_MAX};
+use crate::base::limits::{IMPORT_CHAIN_MAX, RELAYED_PARCELS_MAX, SHARED_TAIL_BYTES};
 use crate::config::account::ResponseKind;
 use crate::interest::{Hop, Layer, Memo, Route, Scope, SubscriptionId, Wants};
 use crate::mesh::{Carried, Sender};
@@ -126,8 +126,19 @@ impl Router {
         };
         let mut journey = Journey::new(carried.publisher, carried.echo, &describe);
         journey.journal = journal;
+        self.hear_response(account, &carried.run.first, carried.shared, &mut journey);
+    }
+
+    /// Passes a response on, or counts why not.
+    fn hear_response(
+        &mut self,
+        account: AccountId,
+        message: &Message<'_>,
+        shared: Option<&Bytes>,
+        journey: &mut Journey<'_>,
+    ) {
         let congested = self.counters.dropped_responses_congested;
-        let reached = self.respond(account, &carried.run.first, &mut journey);
+        let reached = self.respond(account, message, shared, journey);
         if !reached && self.counters.dropped_responses_congested == congested {
             self.counters.dropped_interest_gone += 1;
         }
@@ -192,7 +203,11 @@ impl Router {
                 Hop::Request { import, subject } => {
                     self.request(scope.account(), *import, subject, message, journey)
                 }
-                Hop::Response => self.respond(scope.account(), message, journey),
+                Hop::Response => {
+                    self.hear_response(scope.account(), message, shared, journey);
+                    // As in nats-server, a response has reached somebody, wanted or not.
+                    true
+                }
             };
         }
         reached
@@ -238,6 +253,8 @@ impl Router {
         let mut tail = Vec::with_capacity(reply.len() + headers.len() + message.tail.len());
         let line = write_tail(&mut tail, &reply, &headers, message.payload());
         let narrow = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let tail = Bytes::from(tail);
+        let shared = (tail.len() >= SHARED_TAIL_BYTES).then_some(&tail);
         let reached = subject.filter(|_| crossing.goes_on).is_some_and(|subject| {
             let message = Message {
                 subject: &subject,
@@ -247,15 +264,15 @@ impl Router {
                 header_len: Some(narrow(headers.len())),
             };
             journey.passed.push(import.export);
-            let reached = self.travel(Scope::served(import.from), &message, None, journey);
+            let reached = self.travel(Scope::served(import.from), &message, shared, journey);
             journey.passed.pop();
             reached
         });
         (journey.told, journey.share) = before;
         let is_asked = crossing.is_asked;
         journey.come_back(crossing);
-        if let Some(awaited) = awaited.filter(|_| !reached || !is_asked)
-            && let Some(awaited) = self.replies.remove(awaited)
+        if (!reached || !is_asked)
+            && let Some(awaited) = self.replies.take(import.from, &reply)
             && !reached
         {
             self.report_failure(&awaited, Failure::Unavailable);
@@ -268,6 +285,7 @@ impl Router {
         &mut self,
         exporter: AccountId,
         message: &Message<'_>,
+        shared: Option<&Bytes>,
         journey: &mut Journey<'_>,
     ) -> bool {
         let Some(key) = self.replies.find(exporter, message.subject) else {
@@ -305,17 +323,17 @@ impl Router {
             .flatten();
         let crossing = journey.cross(importer, message.subject, to.as_deref(), false);
         let mut tail = Vec::new();
-        let mut moved = *message;
+        let (mut moved, mut shared) = (*message, shared);
+        let answer = answer.map(|key| self.replies.subject(key));
         if answer.is_some() || crossing.is_traced {
-            let subject = answer
-                .map(|key| self.replies.subject(key))
-                .unwrap_or_default();
+            let subject = answer.as_deref().unwrap_or_default();
             let headers = crossing.headers(message.headers());
-            let line = write_tail(&mut tail, &subject, &headers, message.payload());
+            let line = write_tail(&mut tail, subject, &headers, message.payload());
             let narrow = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
             (moved.line_len, moved.reply_len) = (narrow(line.len()), narrow(subject.len()));
             moved.header_len = (!headers.is_empty()).then(|| narrow(headers.len()));
             moved.tail = &tail;
+            shared = None;
         }
         let reached = to.filter(|_| crossing.goes_on).is_some_and(|subject| {
             let moved = Message {
@@ -323,19 +341,20 @@ impl Router {
                 ..moved
             };
             journey.passed.push(export);
-            let reached = self.travel(Scope::served(importer), &moved, None, journey);
+            let reached = self.travel(Scope::served(importer), &moved, shared, journey);
             journey.passed.pop();
             reached
         });
         journey.come_back(crossing);
         let is_last = kind == ResponseKind::Singleton || message.size() == 0;
+        // By its subject: what has happened meanwhile may have made its slot another's.
         if !reached || is_last {
-            self.replies.remove(key);
-        } else {
+            self.replies.take(exporter, message.subject);
+        } else if let Some(key) = self.replies.find(exporter, message.subject) {
             self.replies.refresh(key, self.now);
         }
-        if !reached && let Some(key) = answer {
-            self.replies.remove(key);
+        if !reached && let Some(subject) = answer {
+            self.replies.take(importer, &subject);
         }
         reached
     }
@@ -501,3 +520,6 @@ impl Router {
         serde_json::to_string(told).expect("plain data turns into JSON")
     }
 }
+
+#[cfg(test)]
+mod tests;

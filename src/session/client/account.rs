@@ -60,9 +60,12 @@ impl Place {
 }
 
 impl Client {
-    /// Moves the client to an account. It has no subscriptions at that moment.
+    /// Moves the client to an account. Subscriptions that it has do not move: it may have some only where it is already.
     pub(super) fn enter(&mut self, account: AccountId, turn: &mut Turn<'_>) -> Handled {
-        debug_assert!(self.sids.is_empty(), "subscriptions belong to an account");
+        assert!(
+            self.sids.is_empty() || account == self.place.account,
+            "subscriptions stay in their account"
+        );
         self.leave(turn);
         self.place = Place::in_account(account, turn.settings);
         let Some(entered) = turn.settings.accounts.get(account) else {
