@@ -1,7 +1,7 @@
 //! A socket that never blocks, with or without TLS. *Hot path.*
 //!
-//! Over TLS a read gives what one record holds, so that only a read that would block shows that nothing is left; and what
-//! was written may still have to be sent ([`Pipe::finish`]).
+//! Over TLS only a read that would block shows that nothing is left, and what was written may still have to be sent
+//! ([`Pipe::finish`]).
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -81,15 +81,26 @@ impl Read for Pipe {
         let Some(tls) = &mut self.tls else {
             return self.socket.read(buffer);
         };
-        loop {
-            match tls.reader().read(buffer) {
+        // As much as without TLS, or a subscriber would read a record for every buffer that a publisher writes.
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match tls.reader().read(&mut buffer[filled..]) {
+                Ok(read) if read > 0 => {
+                    filled += read;
+                    continue;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                _ if filled > 0 => break,
                 other => return other,
             }
-            if take_in(tls, &mut self.socket)? == 0 {
-                return Ok(0);
+            match take_in(tls, &mut self.socket) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
             }
         }
+        Ok(filled)
     }
 }
 
