@@ -9,6 +9,9 @@
 //! | [`subject`] | literal subjects and patterns: two checked types |
 //! | [`config`] | options, typed and checked; one table drives flags, defaults, help and reload |
 //! | [`protocol`] | bytes to operations and back |
+//! | [`wire`] | byte stages between a socket and its session: PROXY protocol, TLS |
+//! | [`account`] | accounts, compiled: what crosses between them |
+//! | [`auth`] | users, compiled: who a client is |
 //! | [`interest`] | who wants what, as one shard knows it, and the answers it remembers |
 //! | [`mesh`] | lanes to the other shards, and the parcels that travel on them |
 //! | [`router`] | publish to fanout to deliveries; outboxes |
@@ -19,6 +22,8 @@
 //! | [`supervisor`] | start, signals, lame duck, stop |
 #![deny(unsafe_code)]
 
+pub mod account;
+pub mod auth;
 pub mod base;
 pub mod config;
 pub mod interest;
@@ -31,3 +36,4 @@ pub mod session;
 pub mod shard;
 pub mod subject;
 pub mod supervisor;
+pub mod wire;

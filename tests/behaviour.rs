@@ -32,6 +32,8 @@ macro_rules! on_1_2_and_4_shards {
 #[path = "behaviour/cast.rs"]
 mod cast;
 
+#[path = "behaviour/accounts_stay_apart.rs"]
+mod accounts_stay_apart;
 #[path = "behaviour/bystanders_are_unaffected.rs"]
 mod bystanders_are_unaffected;
 #[path = "behaviour/connect_storm_leaves_nothing_behind.rs"]
@@ -52,12 +54,18 @@ mod log_is_reopened;
 mod many_subscriptions_come_and_go;
 #[path = "behaviour/max_connections_is_global.rs"]
 mod max_connections_is_global;
+#[path = "behaviour/nkey_users_prove_themselves.rs"]
+mod nkey_users_prove_themselves;
 #[path = "behaviour/order.rs"]
 mod order;
 #[path = "behaviour/ordinary_user.rs"]
 mod ordinary_user;
 #[path = "behaviour/out_of_file_descriptors.rs"]
 mod out_of_file_descriptors;
+#[path = "behaviour/passwords_are_compared_aside.rs"]
+mod passwords_are_compared_aside;
+#[path = "behaviour/proxy_protocol.rs"]
+mod proxy_protocol;
 #[path = "behaviour/queue_group_one_copy.rs"]
 mod queue_group_one_copy;
 #[path = "behaviour/runs_of_messages.rs"]
@@ -80,5 +88,15 @@ mod stress;
 mod subjects_of_extreme_shape;
 #[path = "behaviour/subscribe_then_flush.rs"]
 mod subscribe_then_flush;
+#[path = "behaviour/tls_carries_everything.rs"]
+mod tls_carries_everything;
+#[path = "behaviour/tls_client_certificates.rs"]
+mod tls_client_certificates;
+#[path = "behaviour/tls_handshakes.rs"]
+mod tls_handshakes;
+#[path = "behaviour/tls_slow_consumer.rs"]
+mod tls_slow_consumer;
 #[path = "behaviour/trace_shows_both_directions.rs"]
 mod trace_shows_both_directions;
+#[path = "behaviour/users_keep_to_their_permissions.rs"]
+mod users_keep_to_their_permissions;

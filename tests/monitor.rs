@@ -4,6 +4,8 @@
 // The rules on clocks, sockets and threads are for the broker, not for those who talk to it from outside.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[path = "monitor/accounts.rs"]
+mod accounts;
 #[path = "behaviour/cast.rs"]
 #[allow(dead_code, reason = "not everybody appears here")]
 mod cast;

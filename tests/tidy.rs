@@ -64,11 +64,23 @@ const LINES: &[(&[&str], &str)] = &[
 ];
 
 /// Uses between two rooms of one line.
-const WITHIN_A_LINE: &[(&str, &str, &str)] = &[(
-    "router",
-    "mesh",
-    "a delivery to another shard is an item in the open parcel of its lane",
-)];
+const WITHIN_A_LINE: &[(&str, &str, &str)] = &[
+    (
+        "router",
+        "mesh",
+        "a delivery to another shard is an item in the open parcel of its lane",
+    ),
+    (
+        "interest",
+        "account",
+        "what a stream import brings is interest in the exporting account",
+    ),
+    (
+        "config",
+        "subject",
+        "options are checked when they are read, and subjects are among them",
+    ),
+];
 
 /// A word, the rooms where it may stand, and why nowhere else.
 struct Fence {

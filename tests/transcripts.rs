@@ -80,7 +80,7 @@ fn hold(file: &Path, launch: &dyn Fn(&[Setting]) -> Launch) -> Result<(), String
     let server = launch(&script.settings)
         .start()
         .map_err(|error| format!(": {error}"))?;
-    dialogue::run(&script, server.address()).map_err(|failure| {
+    dialogue::run(&script, server.address(), &|| server.log()).map_err(|failure| {
         format!(
             "{failure}\n    log: {}",
             server.log().replace('\n', "\n         ")
@@ -98,6 +98,7 @@ fn ours(launch: Launch, settings: &[Setting]) -> Launch {
             Setting::Option { name, value } => {
                 launch.flags([format!("--{name}"), value.trim_matches('"').to_owned()])
             }
+            Setting::File(line) => launch.config_line(line),
             Setting::NatsServerFlags(_) | Setting::NatsServerConfig(_) => launch,
         })
 }
@@ -108,7 +109,7 @@ fn theirs(launch: Launch, settings: &[Setting]) -> Launch {
         .fold(launch, |launch, setting| match setting {
             Setting::Flags(flags) | Setting::NatsServerFlags(flags) => launch.flags(flags),
             Setting::Option { name, value } => launch.config_line(&format!("{name}: {value}")),
-            Setting::NatsServerConfig(line) => launch.config_line(line),
+            Setting::File(line) | Setting::NatsServerConfig(line) => launch.config_line(line),
             Setting::TrunklineFlags(_) => launch,
         })
 }
@@ -165,6 +166,7 @@ mod the_runner {
             Ok(())
         );
         assert_eq!(outcome("A connects\nA<info\nA> QUIT\nA< EOF"), Ok(()));
+        assert_eq!(outcome("logged so{*}is\nunlogged never"), Ok(()));
     }
 
     #[test]
@@ -222,6 +224,14 @@ mod the_runner {
                 ": at the end, A: wanted silence, got \"INFO",
             ),
             ("A> PING", ":1: A> PING\n    A is not connected"),
+            (
+                "unlogged it is",
+                ":1: unlogged it is\n    the log has: [ERR] so it is",
+            ),
+            (
+                "A connects\nA signs sig SUX {}",
+                ":2: A signs sig SUX {}\n    nonce is None",
+            ),
         ] {
             let found = outcome(script).expect_err(script);
             assert!(
@@ -251,13 +261,17 @@ mod the_runner {
             "A<info a=b",
             "A joined",
             "A syncs now",
+            "logged",
+            "unlogged",
+            "A signs sig SUX",
         ] {
             assert!(Script::parse(script).is_err(), "{script:?} was understood");
         }
     }
 
     fn outcome(script: &str) -> Result<(), String> {
-        dialogue::run(&Script::parse(script)?, stand_in())
+        let log = || "[INF] ready\n[ERR] so it is".to_owned();
+        dialogue::run(&Script::parse(script)?, stand_in(), &log)
     }
 
     /// A peer of one connection that greets, answers PING, and misbehaves when told to.

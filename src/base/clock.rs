@@ -9,6 +9,9 @@ use std::time::Duration;
 pub struct Now(u64);
 
 impl Now {
+    /// Later than anything.
+    pub const NEVER: Now = Now(u64::MAX);
+
     /// The origin; what the simulator starts from.
     pub const ZERO: Now = Now(0);
 
@@ -31,6 +34,27 @@ impl Now {
     /// How long ago `earlier` was; zero when it lies ahead.
     pub fn since(self, earlier: Now) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// What the calendar says of a [`Now`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WallClock {
+    /// Since the Unix epoch, at [`Now::ZERO`].
+    origin: Duration,
+}
+
+impl WallClock {
+    /// The wall clock that showed `since_epoch` at `now`.
+    pub fn showing(since_epoch: Duration, now: Now) -> WallClock {
+        WallClock {
+            origin: since_epoch.saturating_sub(now.since(Now::ZERO)),
+        }
+    }
+
+    /// The time since the Unix epoch.
+    pub fn at(self, now: Now) -> Duration {
+        self.origin + now.since(Now::ZERO)
     }
 }
 

@@ -56,6 +56,9 @@ pub const PAUSE_EARNED_BY_BYTES: usize = 512 * 1024;
 /// Connections that a shard looks at in one turn for the monitor: some 50 µs when none of them is in the cache.
 pub const SURVEYED_CONNECTIONS: u32 = 1024;
 
+/// Accounts that a shard tells of in one turn for the monitor.
+pub const SURVEYED_ACCOUNTS: usize = 1024;
+
 /// Connections that a shard describes in full in one turn for the monitor.
 pub const SURVEYED_RECORDS: usize = 256;
 
@@ -69,3 +72,36 @@ pub const CLOSED_SUBSCRIPTIONS_OF_ALL_MAX: usize = 100_000;
 
 /// Publishers that one outbox remembers having paused; the pauses of further ones end by themselves.
 pub const FEEDERS_MAX: usize = 64;
+
+/// Service imports that one request may go through; at one more it ends, as if nobody served it (nats-server: 1,024). Each
+/// step is a frame on the shard's stack.
+pub const IMPORT_CHAIN_MAX: usize = 32;
+
+/// Requests through service imports whose responses one shard waits for. An entry is some 150 bytes. At one more the
+/// one that would have expired first is given up: its response finds nobody.
+pub const RESPONSES_AWAITED_MAX: usize = 1 << 20;
+
+/// Awaited responses that are looked through when a wildcard subscription ends: some 10 µs, while thousands may end at once.
+/// With more, each waits for its threshold.
+pub const RESPONSES_SEARCHED_MAX: usize = 256;
+
+/// Parcels that may wait on full lanes before responses that would have to go over a second lane are dropped and counted.
+pub const RELAYED_PARCELS_MAX: usize = 64;
+
+/// Bytes kept of a client while its password is being compared. Nothing is read meanwhile, so what can have arrived before
+/// fits: a shard's receive buffers hold half as much in all.
+pub const UNPROVEN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Passwords that wait to be compared, per worker. At 60 ms each the last would wait for half a minute, longer than any
+/// client does.
+pub const PASSWORD_CHECKS_MAX: usize = 512;
+
+/// Traced messages of one shard that wait to hear from other shards what became of them there.
+pub const TRACES_WAITING_MAX: usize = 1024;
+
+/// Subjects for which a connection with permissions remembers whether it may publish to them (as nats-server).
+pub const REMEMBERED_SUBJECTS_MAX: usize = 128;
+
+/// Reply subjects that a connection with `allow_responses` remembers; of the latest half as many none is forgotten.
+/// nats-server has no bound but their age.
+pub const REMEMBERED_REPLIES_MAX: usize = 1 << 16;

@@ -33,6 +33,16 @@ pub struct User {
     pub proxy_required: bool,
 }
 
+impl User {
+    /// Whether this is the user's name or nkey.
+    pub fn is_called(&self, called: &str) -> bool {
+        match &self.credentials {
+            Credentials::Password { name, .. } => name == called,
+            Credentials::Nkey(key) => key == called,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// The password may be a bcrypt hash.

@@ -3,20 +3,40 @@
 //! *Control path.* Pure: files and the environment come in through [`Surroundings`].
 //!
 //! - Defaults first, then the file, then the flags, whatever their order on the command line.
-//! - All mistakes of a file are told at once, each with its place, in the order in which they stand.
+//! - All mistakes of a file are told at once, each with its place, in the order in which they stand; what can only be seen
+//!   when everything is right by itself (an import of what nobody exports) is told when it is.
 //! - No key is ignored in silence: unknown ones are faults with the nearest known name, known ones that are not supported
 //!   yet are refused by name. A key that a variable refers to need not be an option, as in nats-server.
+//! - Blocks (users, accounts, …) are read by files of their own, all in one way: [`Reader::parts`] gives those parts that
+//!   are known and of the right type, [`gathered`] keeps what they said until it can be put together.
 
-use std::time::Duration;
+pub(super) mod accounts;
+mod crossings;
+mod cycles;
+mod exports;
+mod gathered;
+mod imports;
+pub(super) mod mappings;
+mod patterns;
+pub(super) mod permissions;
+pub(super) mod proxies;
+mod subjects;
+pub(super) mod tls;
+pub(super) mod users;
+mod values;
 
+use std::fmt;
+
+use super::account::{self, Account};
 use super::command_line::Flags;
-use super::duration::{GoDuration, parse_duration};
 use super::go_text::go_quote;
-use super::language::{Document, Entry, Fault, Map, Position, Surroundings, Value, digest, parse};
-use super::table::{
-    Expected, Kind, Row, Seconds, TABLE, ValueError, find_key, is_section, shown_range, shown_span,
+use super::language::{
+    Document, Entry, Fault, List, Map, Position, Surroundings, Value, digest, parse,
 };
-use super::{ConfigFile, Draft, Options};
+use super::table::{Kind, Row, Shape, Sort, find_key, is_section, rows};
+use super::{ConfigFile, Contradiction, Draft, Options};
+use gathered::Gathered;
+use values::{shown, wrong_type};
 
 /// A configuration file to be read, and the flags that win over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,40 +62,39 @@ impl FileRequest {
     /// # Errors
     /// Everything that is wrong with it, warnings first. Those are faults too when the file is only checked.
     pub fn configure(&self, surroundings: &dyn Surroundings) -> Result<Configured, Vec<Fault>> {
+        self.configure_again(surroundings, &account::predefined())
+    }
+
+    /// Reads the file for a process that has `known` accounts already. A name that was known keeps its number; one that
+    /// has vanished from the file stays, as an account without anything.
+    ///
+    /// # Errors
+    /// As [`FileRequest::configure`].
+    pub fn configure_again(
+        &self,
+        surroundings: &dyn Surroundings,
+        known: &[Account],
+    ) -> Result<Configured, Vec<Fault>> {
         let document = parse(&self.path, surroundings).map_err(|fault| vec![fault])?;
-        let mut reader = Reader {
-            document: &document,
-            draft: Draft::default(),
-            seen: Vec::new(),
-            faults: Vec::new(),
-            warnings: Vec::new(),
-        };
+        let mut reader = Reader::new(&document, known);
         if document.root.is_empty() {
             let text = format!("{}: config has no values or is empty", self.path);
             reader.warnings.push(Fault::general(text));
         }
         reader.section("", &document.root);
+        reader.settle();
+        self.flags.apply(&mut reader.draft);
+        let finished = std::mem::take(&mut reader.draft).finish();
+        if reader.faults.is_empty()
+            && let Err(contradiction) = &finished
+        {
+            reader.contradict(contradiction);
+        }
         let Reader {
-            mut draft,
-            seen,
             mut faults,
             mut warnings,
             ..
         } = reader;
-        self.flags.apply(&mut draft);
-        let finished = draft.finish();
-        if faults.is_empty()
-            && let Err(contradiction) = &finished
-        {
-            let part = seen
-                .iter()
-                .rev()
-                .find(|(row, _)| contradiction.keys.contains(&row.name()));
-            faults.push(match part {
-                Some((_, position)) => document.fault(*position, contradiction.text.as_str()),
-                None => Fault::general(contradiction.text.as_str()),
-            });
-        }
         match finished {
             Ok(mut options) if faults.is_empty() && (warnings.is_empty() || !self.check_only) => {
                 options.config_file = Some(ConfigFile {
@@ -93,211 +112,272 @@ impl FileRequest {
 }
 
 /// Goes through the values of one document.
-struct Reader<'a> {
+#[derive(Debug)]
+pub struct Reader<'a> {
     document: &'a Document,
     draft: Draft,
+    gathered: Gathered,
     /// The rows that were set, and by which key.
     seen: Vec<(&'static Row, Position)>,
     faults: Vec<Fault>,
     warnings: Vec<Fault>,
 }
 
-impl Reader<'_> {
-    /// All keys of one map; `section` is empty for the outermost.
-    fn section(&mut self, section: &str, map: &Map) {
+/// A block, or a part of one, as it stands in the file: its value is of its row's shape.
+pub struct Field<'a> {
+    row: &'static Row,
+    /// As it was written.
+    key: &'a str,
+    entry: &'a Entry,
+}
+
+impl<'a> Field<'a> {
+    /// The name that documentation and readers know it by, without its section.
+    fn name(&self) -> &'static str {
+        let name = self.row.name();
+        name.rsplit_once('.').map_or(name, |(_, name)| name)
+    }
+
+    fn position(&self) -> Position {
+        self.entry.position
+    }
+
+    fn value(&self) -> &'a Value {
+        &self.entry.value
+    }
+
+    /// The text of a field whose shape is text.
+    fn text(&self) -> &'a str {
+        match self.value() {
+            Value::Text(text) => text,
+            _ => self.misshapen(),
+        }
+    }
+
+    /// The value of a field whose shape is true or false.
+    fn switch(&self) -> bool {
+        match self.value() {
+            Value::Boolean(on) => *on,
+            _ => self.misshapen(),
+        }
+    }
+
+    /// The map of a field whose shape is a map.
+    fn map(&self) -> &'a Map {
+        match self.value() {
+            Value::Map(map) => map,
+            _ => self.misshapen(),
+        }
+    }
+
+    /// The list of a field whose shape is a list.
+    fn list(&self) -> &'a List {
+        match self.value() {
+            Value::List(list) => list,
+            _ => self.misshapen(),
+        }
+    }
+
+    /// For the reader of a block, where a part has no row or another shape than the reader takes: every row and
+    /// every shape is tried by a test.
+    fn misshapen(&self) -> ! {
+        unreachable!("{} is not what its row says", self.row.name())
+    }
+}
+
+impl fmt::Debug for Field<'_> {
+    /// Without the value, which may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.row.name())
+    }
+}
+
+/// Something and its place.
+#[derive(Debug)]
+struct Placed<T> {
+    position: Position,
+    value: T,
+}
+
+impl<'a> Reader<'a> {
+    fn new(document: &'a Document, known: &[Account]) -> Reader<'a> {
+        Reader {
+            document,
+            draft: Draft::default(),
+            gathered: Gathered::new(known),
+            seen: Vec::new(),
+            faults: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// All keys of one map of options; `section` is empty for the outermost.
+    fn section(&mut self, section: &str, map: &'a Map) {
         for (key, entry) in map.in_order() {
-            let mut path = key.to_lowercase();
-            if !section.is_empty() {
-                path = format!("{section}.{path}");
-            }
+            let path = path(section, key);
             if is_section(&path) {
                 match &entry.value {
                     Value::Map(map) => self.section(&path, map),
-                    other => self.fault(entry, wrong_type(key, "a map", other)),
+                    other => self.fault(entry.position, wrong_type(key, "a map", other)),
                 }
             } else if let Some(row) = find_key(&path) {
+                if let Kind::Block(shape, read) = &row.kind {
+                    if let Some(field) = self.shaped(row, shape, key, entry) {
+                        self.seen.push((row, entry.position));
+                        read(self, &field);
+                    }
+                    continue;
+                }
                 match self.value(row, key, entry) {
                     Ok(()) => self.seen.push((row, entry.position)),
-                    Err(reason) => self.fault(entry, reason),
+                    Err(reason) => self.fault(entry.position, reason),
                 }
-            } else if !entry.is_referred_to() {
-                self.fault(entry, unknown_field(key, &path, section));
+            } else {
+                self.unknown(section, &path, key, entry);
             }
         }
     }
 
-    /// One value of the option `row`, under the key as it was written.
-    fn value(&mut self, row: &'static Row, key: &str, entry: &Entry) -> Result<(), String> {
-        let draft = &mut self.draft;
-        let taken = match (&row.kind, &entry.value) {
-            (Kind::Text(set), Value::Text(text)) => {
-                set(draft, text).map_err(|reason| ValueError::Invalid(reason.to_owned()))
+    /// The parts of a block of the sort `section`, in the order in which they were written: those that are known and have
+    /// a value of their shape. The others are faults.
+    fn parts(&mut self, section: &str, map: &'a Map) -> Vec<Field<'a>> {
+        let mut parts = Vec::new();
+        for (key, entry) in map.in_order() {
+            let path = path(section, key);
+            match find_key(&path) {
+                None => self.unknown(section, &path, key, entry),
+                Some(row) => match &row.kind {
+                    Kind::Part(shape) => parts.extend(self.shaped(row, shape, key, entry)),
+                    _ => {
+                        if let Err(reason) = self.value(row, key, entry) {
+                            self.fault(entry.position, reason);
+                        }
+                    }
+                },
             }
-            (Kind::Text(_), other) => return Err(wrong_type(key, "a text", other)),
-            (Kind::Switch(set), Value::Boolean(on)) => {
-                set(draft, *on);
-                Ok(())
-            }
-            (Kind::Switch(_), other) => return Err(wrong_type(key, "true or false", other)),
-            (Kind::Integer(range, zero, set), Value::Integer(number))
-            | (Kind::Size(range, zero, set), Value::Integer(number)) => {
-                row.set_number(draft, range, *zero, *set, *number)
-            }
-            (Kind::Integer(range, ..), other) => {
-                let expected = format!("a whole number, {}", shown_range(range));
-                return Err(wrong_type(key, &expected, other));
-            }
-            (Kind::Size(range, ..), other) => {
-                let expected = format!("a size such as 512k or 8MB, {}", shown_range(range));
-                return Err(wrong_type(key, &expected, other));
-            }
-            (Kind::Span(range, set), value) => {
-                let Some(span) = self.span(row, key, entry, value)? else {
-                    let expected = format!("a duration such as \"2m\", {}", shown_span(range));
-                    return Err(wrong_type(key, &expected, value));
-                };
-                row.set_span(&mut self.draft, range, *set, span)
-            }
-            (Kind::Address(ports, set), value) => {
-                let (host, port) = address(key, value)?;
-                if !ports.contains(&port) {
-                    let range = shown_range(ports);
-                    return Err(format!("{key}: the port must be {range}, not {port}"));
-                }
-                set(draft, host, port);
-                Ok(())
-            }
-            (Kind::Unsupported { takes_value: false }, Value::Boolean(false)) => Ok(()),
-            (Kind::Unsupported { .. }, _) => Err(ValueError::Unsupported),
-            (Kind::Ignored(expected), value) => {
-                return match (expected, value) {
-                    (Expected::Boolean, Value::Boolean(_))
-                    | (Expected::Integer, Value::Integer(_))
-                    | (Expected::Text, Value::Text(_)) => Ok(()),
-                    (Expected::Boolean, other) => Err(wrong_type(key, "true or false", other)),
-                    (Expected::Integer, other) => Err(wrong_type(key, "a whole number", other)),
-                    (Expected::Text, other) => Err(wrong_type(key, "a text", other)),
-                };
-            }
-            (Kind::Request(_), _) => unreachable!("{key}: requests have no keys (tested)"),
-        };
-        taken.map_err(|error| match error {
-            ValueError::Unsupported => format!("{key} is not supported yet"),
-            ValueError::Invalid(reason) => {
-                let value = shown_value(&entry.value);
-                format!("invalid value {value} for {key}: {reason}")
-            }
-            ValueError::NotABoolean => wrong_type(key, "true or false", &entry.value),
-        })
+        }
+        parts
     }
 
-    /// The time span that `value` names; none if it is of a type that can name none.
-    fn span(
+    /// The maps of a list, with their places. What is no map is a fault; `what` says what it should have been.
+    fn maps(&mut self, list: &'a List, what: &str) -> Vec<Placed<&'a Map>> {
+        let mut maps = Vec::with_capacity(list.elements.len());
+        for (position, element) in &list.elements {
+            match element {
+                Value::Map(map) => maps.push(Placed {
+                    position: *position,
+                    value: &**map,
+                }),
+                other => {
+                    let reason = format!("{what} must be a map, not {}", other.kind());
+                    self.fault(*position, reason);
+                }
+            }
+        }
+        maps
+    }
+
+    /// The texts of a field that is one text or a list of them. What is no text is a fault.
+    fn texts(&mut self, field: &Field<'a>) -> Vec<Placed<&'a str>> {
+        let list = match field.value() {
+            Value::Text(text) => {
+                return vec![Placed {
+                    position: field.position(),
+                    value: text,
+                }];
+            }
+            _ => field.list(),
+        };
+        let mut texts = Vec::with_capacity(list.elements.len());
+        for (position, element) in &list.elements {
+            match element {
+                Value::Text(text) => texts.push(Placed {
+                    position: *position,
+                    value: &**text,
+                }),
+                other => {
+                    let what = format!("an entry of {}", field.key);
+                    self.fault(*position, wrong_type(&what, "a text", other));
+                }
+            }
+        }
+        texts
+    }
+
+    /// The field, if its value has the shape that its row wants.
+    fn shaped(
         &mut self,
-        row: &Row,
-        key: &str,
-        entry: &Entry,
-        value: &Value,
-    ) -> Result<Option<Duration>, String> {
-        let span = match (value, row.seconds) {
-            (Value::Text(text), _) => {
-                let has_unit = &**text == "0" || text.ends_with(char::is_alphabetic);
-                parse_duration(text).filter(|_| has_unit).ok_or_else(|| {
-                    let text = shown(text);
-                    format!(
-                        "invalid value {text} for {key}: expected a duration such as 2m, 1h30m or 500ms"
-                    )
-                })?
-            }
-            (Value::Integer(number), Seconds::Warned | Seconds::Plain { .. }) => {
-                if row.seconds == Seconds::Warned {
-                    let reason = format!(
-                        "invalid use of field {}: {key} should be converted to a duration",
-                        go_quote(key)
-                    );
-                    self.warn(entry, reason);
-                }
-                u64::try_from(*number)
-                    .map(Duration::from_secs)
-                    .map_err(|_| format!("invalid value {number} for {key}: it is below zero"))?
-            }
-            (Value::Float(number), Seconds::Plain { .. }) => Duration::try_from_secs_f64(*number)
-                .map_err(|_| {
-                format!("invalid value {number} for {key}: so many seconds are no time")
-            })?,
-            _ => return Ok(None),
-        };
-        match row.seconds {
-            Seconds::Refused { min } if span < min => Err(format!(
-                "invalid {key} of {}, minimum is {} seconds",
-                GoDuration(span),
-                min.as_secs()
-            )),
-            Seconds::Plain { unwarned_max } if span > unwarned_max => {
-                let reason = format!(
-                    "invalid use of field {}: {key} of {} is high, consider keeping it under {} seconds",
-                    go_quote(key),
-                    GoDuration(span),
-                    unwarned_max.as_secs()
-                );
-                self.warn(entry, reason);
-                Ok(Some(span))
-            }
-            _ => Ok(Some(span)),
+        row: &'static Row,
+        shape: &Shape,
+        key: &'a str,
+        entry: &'a Entry,
+    ) -> Option<Field<'a>> {
+        if sort(&entry.value).is_some_and(|sort| shape.sorts.contains(&sort)) {
+            return Some(Field { row, key, entry });
+        }
+        self.fault(entry.position, wrong_type(key, shape.shown, &entry.value));
+        None
+    }
+
+    fn unknown(&mut self, section: &str, path: &str, key: &str, entry: &Entry) {
+        // Beyond the last fault that is told, nobody looks for the nearest name.
+        if !entry.is_referred_to() && self.faults.len() <= FAULTS_MAX {
+            self.fault(entry.position, unknown_field(key, path, section));
         }
     }
 
-    fn fault(&mut self, entry: &Entry, reason: String) {
-        if self.faults.len() < FAULTS_MAX {
-            self.faults
-                .push(self.document.fault(entry.position, reason));
-        } else if self.faults.len() == FAULTS_MAX {
-            self.faults.push(Fault::general("and more"));
+    fn contradict(&mut self, contradiction: &Contradiction) {
+        let part = self
+            .seen
+            .iter()
+            .rev()
+            .find(|(row, _)| contradiction.keys.contains(&row.name()));
+        match part {
+            Some((_, position)) => self.fault(*position, contradiction.text.clone()),
+            None => self
+                .faults
+                .push(Fault::general(contradiction.text.as_str())),
         }
     }
 
-    fn warn(&mut self, entry: &Entry, reason: String) {
-        self.warnings
-            .push(self.document.fault(entry.position, reason));
+    fn fault(&mut self, position: Position, reason: impl Into<String>) {
+        push(&mut self.faults, self.document, position, reason.into());
+    }
+
+    fn warn(&mut self, position: Position, reason: impl Into<String>) {
+        push(&mut self.warnings, self.document, position, reason.into());
     }
 }
 
-/// `host:port` or a port alone, as Go's `net.SplitHostPort` reads it.
-fn address<'a>(key: &str, value: &'a Value) -> Result<(&'a str, i64), String> {
-    let text = match value {
-        Value::Integer(port) => return Ok(("", *port)),
-        Value::Text(text) => text,
-        other => return Err(wrong_type(key, "a port or host:port", other)),
-    };
-    let split = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once("]:"),
-        None => text
-            .rsplit_once(':')
-            .filter(|(host, _)| !host.contains(':')),
-    };
-    let (host, port) = split.ok_or_else(|| {
-        let hint = "expected host:port, an IPv6 host in brackets";
-        format!("could not parse address string {}: {hint}", shown(text))
-    })?;
-    match port.parse() {
-        Ok(port) => Ok((host, port)),
-        Err(_) => Err(format!("could not parse port {}", shown(port))),
+/// Adds a fault, unless there are enough: then it is only said that there are more.
+fn push(faults: &mut Vec<Fault>, document: &Document, position: Position, reason: String) {
+    if faults.len() < FAULTS_MAX {
+        faults.push(document.fault(position, reason));
+    } else if faults.len() == FAULTS_MAX {
+        faults.push(Fault::general("and more"));
     }
 }
 
-fn wrong_type(key: &str, expected: &str, value: &Value) -> String {
-    let mut text = format!("{key} must be {expected}, not {}", value.kind());
-    let is_quotable = |element: &Value| !matches!(element, Value::List(_) | Value::Map(_));
-    match value {
-        Value::Text(_) if expected.starts_with("a whole") || expected.starts_with("a size") => {
-            text.push_str("; leave out the quotes");
-        }
-        value if expected == "a text" && is_quotable(value) => {
-            text.push_str("; put it in quotes");
-        }
-        _ => {}
+/// The key as rows have it: in lower case, with its section in front.
+fn path(section: &str, key: &str) -> String {
+    let key = key.to_lowercase();
+    match section {
+        "" => key,
+        section => format!("{section}.{key}"),
     }
-    text
+}
+
+/// None for a date, which nothing here takes.
+fn sort(value: &Value) -> Option<Sort> {
+    Some(match value {
+        Value::Text(_) => Sort::Text,
+        Value::Boolean(_) => Sort::Boolean,
+        Value::Integer(_) => Sort::Integer,
+        Value::Float(_) => Sort::Float,
+        Value::Date(_) => return None,
+        Value::List(_) => Sort::List,
+        Value::Map(_) => Sort::Map,
+    })
 }
 
 fn unknown_field(key: &str, path: &str, section: &str) -> String {
@@ -307,12 +387,11 @@ fn unknown_field(key: &str, path: &str, section: &str) -> String {
         Some((of, _)) => of == section,
         None => section.is_empty(),
     };
-    let sections = TABLE
-        .iter()
+    let sections = rows()
         .flat_map(|row| row.config_keys)
-        .filter_map(|key| Some(key.rsplit_once('.')?.0));
-    let nearest = TABLE
-        .iter()
+        .filter_map(|key| Some(key.rsplit_once('.')?.0))
+        .filter(|section| is_section(section));
+    let nearest = rows()
         .flat_map(|row| row.config_keys.iter().copied())
         .chain(sections)
         .filter(in_section)
@@ -327,28 +406,7 @@ fn unknown_field(key: &str, path: &str, section: &str) -> String {
     text
 }
 
-/// A value of one of the kinds that options have.
-fn shown_value(value: &Value) -> String {
-    match value {
-        Value::Text(text) => shown(text),
-        Value::Integer(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        other => other.kind().to_owned(),
-    }
-}
-
-/// A text from the file in quotes, shortened.
-fn shown(text: &str) -> String {
-    let mut letters = text.chars();
-    let mut short: String = letters.by_ref().take(SHOWN_MAX).collect();
-    if letters.next().is_some() {
-        short.push('…');
-    }
-    go_quote(&short)
-}
-
 const FAULTS_MAX: usize = 20;
-const SHOWN_MAX: usize = 60;
 
 #[cfg(test)]
 mod tests;

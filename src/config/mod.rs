@@ -9,6 +9,7 @@
 pub mod account;
 pub mod authorization;
 pub mod command_line;
+mod draft;
 pub mod duration;
 pub mod file;
 pub mod go_text;
@@ -30,13 +31,15 @@ pub use authorization::{Auth, Permissions, User};
 pub use command_line::{
     Action, CommandLineError, SignalCommand, SignalRequest, parse_command_line,
 };
+pub use draft::{Draft, is_anybody};
 pub use file::{Configured, FileRequest};
 pub use identity::Identity;
 pub use secret::Secret;
 pub use tls::Tls;
 
+use authorization::Credentials;
 use duration::GoDuration;
-use table::TABLE;
+use go_text::go_quote;
 
 /// The nats-server release whose behaviour is matched, and whose version a link called `nats-server` reports.
 pub const NATS_SERVER_VERSION: &str = "2.15.1";
@@ -61,6 +64,8 @@ pub struct Options {
     pub trace: bool,
     /// Trace the system account too. Never set without `trace`.
     pub trace_verbose: bool,
+    /// Of messages, show the headers only. Never set without `trace`.
+    pub trace_headers: bool,
     /// Stamp log lines with the time.
     pub logtime: bool,
     pub logtime_utc: bool,
@@ -93,9 +98,13 @@ pub struct Options {
     pub no_auth_user: Option<String>,
     /// The public nkeys of proxies that are believed.
     pub trusted_proxies: Vec<String>,
+    /// Whether the single user, or who knows the token, must come through a trusted proxy. Users have a field of their own.
+    pub proxy_required: bool,
     /// By [`AccountId`]; `$G` and `$SYS` are always the first two.
     pub accounts: Vec<Account>,
     pub system_account: AccountId,
+    /// The server has no events and services of its own.
+    pub no_system_account: bool,
     /// `None` is plain connections only.
     pub tls: Option<Tls>,
     /// Plain connections beside those with TLS.
@@ -110,8 +119,10 @@ pub struct Options {
 
     /// Where to serve HTTP for monitoring; empty is `host`.
     pub monitor_host: String,
-    /// `None` is no monitoring; 0 lets the kernel choose.
+    /// `None` is no HTTP; 0 lets the kernel choose.
     pub monitor_port: Option<u16>,
+    /// The same for HTTPS. Only one of the two can be served.
+    pub monitor_https_port: Option<u16>,
     /// As it was written: with or without slashes at its ends.
     pub monitor_base_path: String,
     /// Closed connections that the monitor can show.
@@ -121,6 +132,8 @@ pub struct Options {
     pub shards: Option<u8>,
     /// Microseconds a shard spins before it parks; 0 turns spinning off.
     pub spin_us: u32,
+    /// Microseconds that a shard in the middle of a stream sleeps without being woken by single messages; 0 turns it off.
+    pub linger_us: u32,
 }
 
 impl Options {
@@ -133,12 +146,14 @@ impl Options {
                     .to_owned(),
             );
         }
-        if let Auth::UserPassword { password, .. } = &self.auth {
-            warnings.push(if password.is_empty() {
-                "The configured user has no password: the name alone lets a client in".to_owned()
-            } else {
-                "Plaintext passwords detected, use nkeys or bcrypt".to_owned()
-            });
+        match &self.auth {
+            Auth::UserPassword { password, .. } if password.is_empty() => warnings.push(
+                "The configured user has no password: the name alone lets a client in".to_owned(),
+            ),
+            auth if self.has_plain_password(auth) => {
+                warnings.push("Plaintext passwords detected, use nkeys or bcrypt".to_owned());
+            }
+            _ => {}
         }
         if self.lame_duck_duration < LAME_DUCK_DURATION_MIN {
             warnings.push(format!(
@@ -150,12 +165,33 @@ impl Options {
         warnings
     }
 
+    /// Whether anybody can look at the pages.
+    pub fn is_monitored(&self) -> bool {
+        self.monitor_port.is_some() || self.monitor_https_port.is_some()
+    }
+
     /// Address of the monitoring port: that for clients, unless it has its own.
     pub fn monitor_host(&self) -> &str {
         if self.monitor_host.is_empty() {
             &self.host
         } else {
             &self.monitor_host
+        }
+    }
+
+    /// Whether a password would be better as its bcrypt hash. Users whom their certificates name need none.
+    fn has_plain_password(&self, auth: &Auth) -> bool {
+        let by_certificate = self.tls.as_ref().is_some_and(|tls| tls.map);
+        match auth {
+            Auth::None | Auth::Token(_) => false,
+            Auth::UserPassword { password, .. } => !password.looks_like_bcrypt(),
+            Auth::Users(users) => users.iter().any(|user| match &user.credentials {
+                Credentials::Nkey(_) => false,
+                Credentials::Password { name, password } if password.is_empty() => {
+                    !by_certificate && !is_anybody(name)
+                }
+                Credentials::Password { password, .. } => !password.looks_like_bcrypt(),
+            }),
         }
     }
 
@@ -188,6 +224,19 @@ impl Options {
             let text = "server name cannot contain spaces".to_owned();
             return contradiction(&["server_name"], text);
         }
+        if let Some(name) = &self.no_auth_user {
+            let text = match &self.auth {
+                Auth::Users(users) if users.iter().any(|user| user.is_called(name)) => {
+                    return Ok(());
+                }
+                Auth::Users(_) => {
+                    "not present as user or nkey in authorization block or account configuration"
+                }
+                _ => "present, but users/nkeys are not defined",
+            };
+            let text = format!("no_auth_user: {} {text}", go_quote(name));
+            return contradiction(&["no_auth_user"], text);
+        }
         Ok(())
     }
 
@@ -203,6 +252,7 @@ impl Options {
             ports_file_dir: None,
             debug: false,
             trace: false,
+            trace_headers: false,
             trace_verbose: false,
             logtime: false,
             logtime_utc: false,
@@ -222,8 +272,10 @@ impl Options {
             auth_timeout: Duration::ZERO,
             no_auth_user: None,
             trusted_proxies: Vec::new(),
+            proxy_required: false,
             accounts: account::predefined(),
             system_account: AccountId::SYSTEM,
+            no_system_account: false,
             tls: None,
             allow_non_tls: false,
             proxy_protocol: false,
@@ -233,10 +285,12 @@ impl Options {
             lame_duck_grace_period: Duration::ZERO,
             monitor_host: String::new(),
             monitor_port: None,
+            monitor_https_port: None,
             monitor_base_path: String::new(),
             max_closed_clients: 0,
             shards: None,
             spin_us: 0,
+            linger_us: 0,
         }
     }
 }
@@ -305,77 +359,6 @@ impl HostPort {
         (!host.is_empty()).then_some(HostPort { host, port })
     }
 }
-
-/// Options on their way: what the table's rows write to before the checks that look at more than one of them.
-#[derive(Debug)]
-pub struct Draft {
-    options: Options,
-    user: String,
-    password: Secret,
-    token: Secret,
-}
-
-impl Default for Draft {
-    fn default() -> Draft {
-        let mut draft = Draft {
-            options: Options::blank(),
-            user: String::new(),
-            password: Secret::default(),
-            token: Secret::default(),
-        };
-        for row in TABLE {
-            row.apply_default(&mut draft);
-        }
-        draft
-    }
-}
-
-impl Draft {
-    /// The finished options.
-    ///
-    /// nats-server's command line takes any mixture of `--user`, `--pass` and `--auth`: the token wins, and a lone
-    /// password leaves the server open to everybody. Both are refused here, the first with the text that
-    /// nats-server's configuration file has for it.
-    ///
-    /// # Errors
-    /// The options that contradict each other.
-    fn finish(self) -> Result<Options, Contradiction> {
-        let Draft {
-            mut options,
-            user,
-            password,
-            token,
-        } = self;
-        if password.looks_like_bcrypt() || token.looks_like_bcrypt() {
-            return Err(Contradiction {
-                keys: &["authorization.password", "authorization.token"],
-                text: "bcrypt passwords and tokens are not supported yet".to_owned(),
-            });
-        }
-        let contradiction = |text: &str| {
-            Err(Contradiction {
-                keys: CREDENTIALS,
-                text: text.to_owned(),
-            })
-        };
-        options.auth = match (user.is_empty(), password.is_empty(), token.is_empty()) {
-            (true, true, true) => Auth::None,
-            (true, true, false) => Auth::Token(token),
-            (false, _, true) => Auth::UserPassword { user, password },
-            (true, false, true) => return contradiction("a password needs a user"),
-            _ => return contradiction("Cannot have a user/pass and token"),
-        };
-        options.trace_verbose &= options.trace;
-        options.check()?;
-        Ok(options)
-    }
-}
-
-const CREDENTIALS: &[&str] = &[
-    "authorization.user",
-    "authorization.password",
-    "authorization.token",
-];
 
 /// Below this nats-server's configuration file refuses `lame_duck_duration`. Its command line has no such flag;
 /// ours has, and takes less with a warning, so that tests need not wait.

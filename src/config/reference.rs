@@ -5,7 +5,8 @@
 use std::fmt::Write;
 
 use super::help::{HEADINGS, dashed};
-use super::table::{Group, Kind, Reload, Row, Seconds, TABLE, shown_range};
+use super::table::blocks::{BLOCKS, HEADINGS as HEADINGS_OF_BLOCKS};
+use super::table::{Group, Kind, Reload, Row, Seconds, TABLE, rows, shown_range};
 
 /// All options: those that work by group, those without effect, those that are refused.
 pub fn reference() -> String {
@@ -27,17 +28,29 @@ pub fn reference() -> String {
         }
         text.push('\n');
     }
+    for heading in HEADINGS_OF_BLOCKS {
+        let _ = write!(
+            text,
+            "### {heading}\n\n| key | value | default | on reload | what it does |\n|---|---|---|---|---|\n"
+        );
+        for row in BLOCKS {
+            if row.group == Group::Part(heading) {
+                push_part(&mut text, row);
+            }
+        }
+        text.push('\n');
+    }
     text.push_str("### Without effect\n\n| key | why it may be ignored |\n|---|---|\n");
-    for row in TABLE.iter().filter(|row| row.group == Group::Ignored) {
+    for row in rows().filter(|row| row.group == Group::Ignored) {
         let _ = writeln!(text, "| {} | {} |", keys(row), one_line(row.help));
     }
     text.push_str("\n### Not supported yet\n\n");
-    let refused = TABLE
-        .iter()
-        .filter(|row| row.group == Group::Unsupported && !row.config_keys.is_empty());
+    let refused =
+        rows().filter(|row| row.group == Group::Unsupported && !row.config_keys.is_empty());
     for row in refused {
         let but = match row.kind {
             Kind::Unsupported { takes_value: false } => ", unless `false`",
+            Kind::Block(..) => ", unless `disabled` or `false`",
             _ => "",
         };
         let _ = writeln!(text, "- {}{but}", keys(row));
@@ -51,24 +64,50 @@ fn push_row(text: &mut String, row: &Row) {
         .iter()
         .map(|name| format!("`{}`", dashed(name)))
         .collect();
-    let default = match row.default {
-        "" => String::new(),
-        default => format!("`{default}`"),
-    };
-    // What has no key is no option of the server: nothing of it could be reloaded.
-    let reload = match (row.config_keys, row.reload) {
-        ([], _) => "",
-        (_, Reload::Live) => "takes effect",
-        (_, Reload::Refused) => "refused",
-    };
     let _ = writeln!(
         text,
-        "| {} | {} | {} | {default} | {reload} | {} |",
+        "| {} | {} | {} | {} | {} | {} |",
         keys(row),
         flags.join(", "),
         value(row),
+        default(row),
+        reload(row),
         one_line(row.help)
     );
+}
+
+/// A part of a block: no flag can say it.
+fn push_part(text: &mut String, row: &Row) {
+    let keys: Vec<String> = row
+        .config_keys
+        .iter()
+        .map(|key| format!("`{}`", key.rsplit_once('.').map_or(*key, |(_, key)| key)))
+        .collect();
+    let _ = writeln!(
+        text,
+        "| {} | {} | {} | {} | {} |",
+        keys.join(", "),
+        value(row),
+        default(row),
+        reload(row),
+        one_line(row.help)
+    );
+}
+
+fn default(row: &Row) -> String {
+    match row.default {
+        "" => String::new(),
+        default => format!("`{default}`"),
+    }
+}
+
+/// What has no key is no option of the server: nothing of it could be reloaded.
+fn reload(row: &Row) -> &'static str {
+    match (row.config_keys, row.reload) {
+        ([], _) => "",
+        (_, Reload::Live) => "takes effect",
+        (_, Reload::Refused) => "refused",
+    }
 }
 
 /// The keys of a row; those of a section without its name, which the first has.
@@ -98,6 +137,10 @@ fn value(row: &Row) -> String {
             _ => "duration".to_owned(),
         },
         Kind::Address(..) => "`host:port`, or a port".to_owned(),
+        Kind::Block(shape, _) | Kind::Part(shape) => {
+            let shown = shape.shown;
+            shown.strip_prefix("a ").unwrap_or(shown).to_owned()
+        }
         Kind::Request(_) | Kind::Unsupported { .. } | Kind::Ignored(_) => String::new(),
     }
 }

@@ -1,18 +1,24 @@
 //! The one table of options: every flag's spellings, parser, default, help text, configuration keys and reload class.
 //!
-//! *Control path.* Pure.
+//! *Control path.* Pure. What stands inside blocks (users, accounts, TLS) has its rows in [`blocks`].
 //!
 //! - An option exists when it has a row; it is spelled nowhere else but in the row and in its field.
 //! - Every default passes its own row's parser and range (tested).
 //! - A zero means the default where nats-server says so ([`Zero::Default`]), and itself elsewhere.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use self::blocks::{ANY, BLOCKS, LIST, LIST_OR_MAP, MAP, TEXT};
 use super::duration::{GoDuration, parse_duration};
+use super::file::{Field, Reader, accounts, mappings, permissions, proxies, tls, users};
 use super::size::parse_size;
 use super::{Draft, HostPort, LAME_DUCK_DURATION_MIN, Secret};
 use crate::base::limits::SHARDS_MAX;
+
+pub mod blocks;
 
 /// One option.
 #[derive(Debug)]
@@ -53,6 +59,30 @@ pub enum Kind {
     Unsupported { takes_value: bool },
     /// nats-server has it, and there is nothing here that it could change; of files only. The help text says why.
     Ignored(Expected),
+    /// A value with parts of its own; of files only. The function of `file` that reads it finds its parts' rows in
+    /// [`blocks::BLOCKS`].
+    Block(Shape, for<'a> fn(&mut Reader<'a>, &Field<'a>)),
+    /// A part of a block, which the block's reader takes.
+    Part(Shape),
+}
+
+/// Which values a block or a part of one may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub sorts: &'static [Sort],
+    /// With its article, after "must be".
+    pub shown: &'static str,
+}
+
+/// One type of values of the configuration language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Text,
+    Boolean,
+    Integer,
+    Float,
+    List,
+    Map,
 }
 
 /// The type of an ignored option's value: a wrong one is refused all the same.
@@ -83,6 +113,7 @@ pub enum Zero {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     Help,
+    TlsHelp,
     Version,
     Signal,
     Config,
@@ -95,12 +126,15 @@ pub enum Group {
     Server,
     Logging,
     Authorization,
+    Tls,
     Limits,
     Monitor,
     Shards,
     Common,
     Unsupported,
     Ignored,
+    /// The parts of a block, under the block's heading in the documentation.
+    Part(&'static str),
 }
 
 /// What a reload does with a changed option (nats-server's reload.go).
@@ -155,7 +189,7 @@ impl Row {
             Kind::Request(_) => Ok(()),
             Kind::Unsupported { .. } => Err(ValueError::Unsupported),
             // Rows without a flag never get here.
-            Kind::Address(..) | Kind::Ignored(_) => Ok(()),
+            Kind::Address(..) | Kind::Ignored(_) | Kind::Block(..) | Kind::Part(_) => Ok(()),
         }
     }
 
@@ -259,12 +293,22 @@ pub fn find(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.names.contains(&name))
 }
 
-/// The row of a key in a file, `section.key` inside a section, in lower case.
-pub fn find_key(path: &str) -> Option<&'static Row> {
-    TABLE.iter().find(|row| row.config_keys.contains(&path))
+/// Every option, those inside blocks included.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().chain(BLOCKS)
 }
 
-/// Whether `path` is a map with keys of its own.
+/// The row of a key in a file, `section.key` inside a section or block, in lower case.
+pub fn find_key(path: &str) -> Option<&'static Row> {
+    /// By key: a file may have a hundred thousand.
+    static ROWS: LazyLock<BTreeMap<&str, &Row>> = LazyLock::new(|| {
+        let keys_of = |row: &'static Row| row.config_keys.iter().map(move |key| (*key, row));
+        rows().flat_map(keys_of).collect()
+    });
+    ROWS.get(path).copied()
+}
+
+/// Whether `path` is a map whose keys are options themselves. A block is none: it has a reader.
 pub fn is_section(path: &str) -> bool {
     let keys = TABLE.iter().flat_map(|row| row.config_keys);
     keys.filter_map(|key| key.rsplit_once('.'))
@@ -364,6 +408,8 @@ impl std::fmt::Debug for Kind {
             Kind::Unsupported { .. } => "Unsupported",
             Kind::Address(..) => "Address",
             Kind::Ignored(_) => "Ignored",
+            Kind::Block(..) => "Block",
+            Kind::Part(_) => "Part",
         })
     }
 }
@@ -384,8 +430,11 @@ const CLOSED_MAX: i64 = 1_000_000;
 
 /// Longer spinning is a busy core, not a short cut.
 const SPIN_US_MAX: i64 = 10_000;
-/// Of [`SPIN_US_MAX`]: measured default, see docs on performance.
-const SPIN_US_DEFAULT: &str = "60";
+/// Measured, see docs on performance; as is [`LINGER_US_DEFAULT`].
+const SPIN_US_DEFAULT: &str = "40";
+const LINGER_US_DEFAULT: &str = "100";
+/// Longer gathering fills the receive buffers.
+const LINGER_US_MAX: i64 = 1_000;
 
 /// Every option, in the order of the help text.
 #[rustfmt::skip] // One option reads best as one or two lines.
@@ -470,6 +519,9 @@ pub static TABLE: &[Row] = &[
             draft.options.trace = on;
             draft.options.trace_verbose = on;
         }), "Debug and verbose trace (traces system account as well)"),
+    row(Group::Logging, &["trace_headers"], "",
+        Kind::Switch(|draft, on| { draft.options.trace = on; draft.options.trace_headers = on; }),
+        "Trace the raw protocol, of messages the headers only").config(&["trace_headers"], Reload::Live),
     row(Group::Logging, &["log_size_limit"], "<limit>",
         Kind::Size(0..=i64::MAX, Zero::Itself, |draft, value| draft.options.log_size_limit = fit(value)),
         "Logfile size at which a new one is begun (default: never)")
@@ -490,9 +542,57 @@ pub static TABLE: &[Row] = &[
         Kind::Text(|draft, text| { draft.token = Secret::new(text); Ok(()) }),
         "Authorization token required for connections").config(&["authorization.token"], Reload::Live),
     row(Group::Authorization, &["auth_timeout"], "<duration>",
-        Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.auth_timeout = value),
+        Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.auth_timeout = Some(value)),
         "Time a client has to introduce itself").default("2s")
         .config(&["authorization.timeout"], Reload::Live).seconds(Seconds::Plain { unwarned_max: MINUTE }),
+    row(Group::Authorization, &[], "", Kind::Block(LIST, users::of_authorization),
+        "Users instead of a single one; their parts are below").config(&["authorization.users"], Reload::Live),
+    row(Group::Authorization, &[], "", Kind::Block(MAP, permissions::of_authorization),
+        "For users of this block that have none of their own")
+        .config(&["authorization.default_permissions", "authorization.default_permission", "authorization.permissions"],
+            Reload::Live),
+    row(Group::Authorization, &[], "",
+        Kind::Switch(|draft, on| draft.options.proxy_required = on),
+        "Whether the single user, or who knows the token, must come through a trusted proxy")
+        .config(&["authorization.proxy_required"], Reload::Live),
+    row(Group::Authorization, &[], "",
+        Kind::Text(|draft, text| { draft.options.no_auth_user = some_text(text); Ok(()) }),
+        "The user that clients without credentials are").config(&["no_auth_user"], Reload::Live),
+    row(Group::Authorization, &[], "", Kind::Block(LIST_OR_MAP, accounts::read),
+        "Accounts: subject spaces of their own, by name; or a list of their names")
+        .config(&["accounts"], Reload::Live),
+    row(Group::Authorization, &[], "", Kind::Block(MAP, mappings::of_server),
+        "From subjects to those that messages are routed by instead, for clients of no account; \
+         a subject, or destinations with weights").config(&["mappings", "maps"], Reload::Live),
+    row(Group::Authorization, &[], "", Kind::Block(TEXT, accounts::system_account),
+        "The account of the server's own events and services (default: $SYS)")
+        .config(&["system_account", "system"], Reload::Live),
+    row(Group::Authorization, &[], "",
+        Kind::Switch(|draft, on| draft.options.no_system_account = on),
+        "No system account, unless one is named").config(&["no_system_account", "no_system", "no_sys_acc"], Reload::Refused),
+    row(Group::Authorization, &[], "", Kind::Block(MAP, proxies::read),
+        "Proxies that are believed").config(&["proxies"], Reload::Live),
+
+    row(Group::Tls, &["tls"], "", Kind::Switch(|draft, on| draft.tls_flags.on = Some(on)),
+        "Enable TLS, do not verify clients"),
+    row(Group::Tls, &["tlscert"], "<file>",
+        Kind::Text(|draft, text| { draft.tls_flags.certificate = Some(text.into()); Ok(()) }),
+        "Server certificate file"),
+    row(Group::Tls, &["tlskey"], "<file>",
+        Kind::Text(|draft, text| { draft.tls_flags.key = Some(text.into()); Ok(()) }),
+        "Private key for server certificate"),
+    row(Group::Tls, &["tlsverify"], "", Kind::Switch(|draft, on| draft.tls_flags.verify = Some(on)),
+        "Enable TLS, verify client certificates"),
+    row(Group::Tls, &["tlscacert"], "<file>",
+        Kind::Text(|draft, text| { draft.tls_flags.ca_file = Some(text.into()); Ok(()) }),
+        "Client certificate CA for verification"),
+    row(Group::Tls, &[], "", Kind::Block(MAP, tls::of_clients), "TLS for clients; its parts are below")
+        .config(&["tls"], Reload::Live),
+    row(Group::Tls, &[], "", Kind::Switch(|draft, on| draft.options.allow_non_tls = on),
+        "Plain connections beside those with TLS").config(&["allow_non_tls"], Reload::Refused),
+    row(Group::Tls, &[], "", Kind::Switch(|draft, on| draft.options.proxy_protocol = on),
+        "Connections begin with a header of the PROXY protocol, version 1 or 2")
+        .config(&["proxy_protocol"], Reload::Refused),
 
     row(Group::Limits, &["max_payload"], "<size>",
         Kind::Size(1..=INT32_MAX, Zero::Default, |draft, value| draft.options.max_payload = fit(value)),
@@ -545,6 +645,15 @@ pub static TABLE: &[Row] = &[
             draft.options.monitor_port = monitor_port(port);
         }), "Address and port for HTTP monitoring in one; without an address, that for clients")
         .config(&["http"], Reload::Refused),
+    row(Group::Monitor, &["ms", "https_port"], "<port>",
+        Kind::Integer(PORTS, Zero::Itself, |draft, value| draft.options.monitor_https_port = monitor_port(value)),
+        "Use port for HTTPS monitoring, with the certificate of the tls block (default: none)")
+        .config(&["https_port"], Reload::Refused),
+    row(Group::Monitor, &[], "",
+        Kind::Address(PORTS, |draft, host, port| {
+            draft.options.monitor_host = host.to_owned();
+            draft.options.monitor_https_port = monitor_port(port);
+        }), "Address and port for HTTPS monitoring in one").config(&["https"], Reload::Refused),
     row(Group::Monitor, &["http_base_path"], "<path>",
         Kind::Text(|draft, text| { draft.options.monitor_base_path = text.to_owned(); Ok(()) }),
         "Where the pages of the monitoring port begin (default: /)")
@@ -561,6 +670,10 @@ pub static TABLE: &[Row] = &[
         Kind::Integer(0..=SPIN_US_MAX, Zero::Itself, |draft, value| draft.options.spin_us = fit(value)),
         "Microseconds an idle shard spins before it sleeps, 0 for none").default(SPIN_US_DEFAULT)
         .config(&["spin_us"], Reload::Refused),
+    row(Group::Shards, &["linger_us"], "<number>",
+        Kind::Integer(0..=LINGER_US_MAX, Zero::Itself, |draft, value| draft.options.linger_us = fit(value)),
+        "Microseconds a shard gathers messages of a stream, 0 for none").default(LINGER_US_DEFAULT)
+        .config(&["linger_us"], Reload::Refused),
 
     row(Group::Server, &["c", "config"], "<file>", Kind::Request(Request::Config),
         "Configuration file; flags win over it"),
@@ -568,19 +681,13 @@ pub static TABLE: &[Row] = &[
         "Test configuration and exit"),
 
     row(Group::Common, &["h", "help"], "", Kind::Request(Request::Help), "Show this message"),
+    row(Group::Common, &["help_tls"], "", Kind::Request(Request::TlsHelp), "Show what TLS can be configured with"),
     row(Group::Common, &["v", "version"], "", Kind::Request(Request::Version), "Show version"),
 
-    unsupported(&["ms", "https_port"], true).config(&["https_port"], Reload::Refused),
     unsupported(&["s", "syslog"], false).config(&["syslog"], Reload::Refused),
     unsupported(&["r", "remote_syslog"], true).config(&["remote_syslog"], Reload::Refused),
-    unsupported(&["js", "jetstream"], false).config(&["jetstream"], Reload::Refused),
+    unsupported(&["js", "jetstream"], false),
     unsupported(&["sd", "store_dir"], true).config(&["store_dir", "storedir"], Reload::Refused),
-    unsupported(&["tls"], false),
-    unsupported(&["tlscert"], true),
-    unsupported(&["tlskey"], true),
-    unsupported(&["tlsverify"], false),
-    unsupported(&["tlscacert"], true),
-    unsupported(&["help_tls"], false),
     unsupported(&["routes"], true),
     unsupported(&["cluster"], true).config(&["cluster"], Reload::Refused),
     unsupported(&["cluster_name"], true),
@@ -589,36 +696,24 @@ pub static TABLE: &[Row] = &[
     unsupported(&["connect_retries"], true),
     unsupported(&["cluster_listen"], true),
     unsupported(&["profile"], true).config(&["prof_port"], Reload::Refused),
-    unsupported_key(&["accounts"]),
-    unsupported_switch(&["allow_non_tls"]),
-    unsupported_key(&["authorization.users"]),
-    unsupported_key(&["authorization.permissions", "authorization.default_permission", "authorization.default_permissions"]),
     unsupported_key(&["authorization.auth_callout", "authorization.auth_hook"]),
-    unsupported_switch(&["authorization.proxy_required"]),
     unsupported_key(&["default_js_domain"]),
     unsupported_key(&["default_sentinel"]),
     unsupported_key(&["feature_flags"]),
     unsupported_key(&["gateway"]),
-    unsupported_key(&["https"]),
+    row(Group::Unsupported, &[], "", Kind::Block(ANY, accounts::jetstream), "").config(&["jetstream"], Reload::Refused),
     unsupported_key(&["leafnodes", "leaf"]),
     unsupported_key(&["logfile_max_num", "log_max_num"]),
-    unsupported_key(&["mappings", "maps"]),
     unsupported_key(&["mqtt"]),
-    unsupported_key(&["no_auth_user"]),
     unsupported_switch(&["ocsp"]),
     unsupported_switch(&["ocsp_cache"]),
     unsupported_key(&["operator", "operators", "root", "roots", "root_operator", "root_operators"]),
-    unsupported_key(&["proxies"]),
-    unsupported_switch(&["proxy_protocol"]),
     unsupported_key(&["resolver", "account_resolver", "accounts_resolver"]),
     unsupported_key(&["resolver_pinned_accounts"]),
     unsupported_key(&["resolver_preload"]),
     unsupported_key(&["resolver_tls"]),
     unsupported_key(&["server_metadata"]),
     unsupported_key(&["server_tags"]),
-    unsupported_key(&["system_account", "system"]),
-    unsupported_key(&["tls"]),
-    unsupported_switch(&["trace_headers"]),
     unsupported_key(&["trusted_keys", "trusted"]),
     unsupported_key(&["websocket", "ws"]),
 
@@ -628,8 +723,6 @@ pub static TABLE: &[Row] = &[
         "Spaces out log lines about failed connections to other servers, of which there are none"),
     ignored(&["disable_sublist_cache", "no_sublist_cache"], Expected::Boolean,
         "Tunes a cache of nats-server's own; no answer depends on it"),
-    ignored(&["no_system_account", "no_system", "no_sys_acc"], Expected::Boolean,
-        "There is no system account"),
     ignored(&["prof_block_rate"], Expected::Integer,
         "Tunes the profiling port, which is refused by its own name"),
 ];

@@ -5,11 +5,14 @@
 //!
 //! Invariants
 //! - An entry is believed only while its [`Stamp`] is current; nobody hunts for entries to delete them.
-//! - Entries are bounded in number and in targets; the ones not used lately give way (CLOCK).
+//! - Entries are bounded in number and in targets; the ones not used lately give way (CLOCK). Accounts share that room.
+//! - The stamp of an entry says for which scope its answer is, so that an answer of another account is never given.
 
 use super::epochs::{Epochs, Stamp};
 use super::fanout::{Answer, Prefix, Route};
+use super::space::Scope;
 use crate::base::bytes::same;
+use crate::base::ids::AccountId;
 use crate::base::limits::{CACHED_SUBJECTS_MAX, CACHED_TARGETS_MAX};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -29,6 +32,8 @@ pub(super) struct Cache {
     /// Subscriptions and groups that the answers name, and the most that one ever has.
     named: usize,
     widest: usize,
+    /// Whether any entry has ever been for messages that came through a service import.
+    has_served: bool,
     hasher: FixedState,
 }
 
@@ -70,15 +75,22 @@ impl Cache {
             targets: 0,
             named: 0,
             widest: 0,
+            has_served: false,
             hasher: FixedState::with_seed(seed),
         }
     }
 
     #[inline(always)]
-    pub(super) fn look_up(&mut self, subject: &[u8], memo: Memo, epochs: &Epochs) -> Found {
+    pub(super) fn look_up(
+        &mut self,
+        scope: Scope,
+        subject: &[u8],
+        memo: Memo,
+        epochs: &Epochs,
+    ) -> Found {
         let key = match self.entries.get(memo.0 as usize) {
             Some(entry) if same(entry.answer.subject(), subject) => memo.0,
-            _ => match self.find(subject) {
+            _ => match self.find(scope, subject) {
                 Some(key) => key,
                 None => return Found::Absent,
             },
@@ -87,7 +99,25 @@ impl Cache {
         if !entry.answer.used {
             entry.answer.used = true;
         }
-        if entry.stamp == epochs.stamp(entry.answer.area) {
+        if entry.stamp == epochs.stamp(scope, entry.answer.area) {
+            Found::Current(Memo(key))
+        } else if entry.stamp.scope() == scope {
+            Found::Stale(Memo(key))
+        } else {
+            self.look_up_elsewhere(scope, subject, epochs)
+        }
+    }
+
+    /// The memo led to the same subject in another scope.
+    #[cold]
+    #[inline(never)]
+    fn look_up_elsewhere(&mut self, scope: Scope, subject: &[u8], epochs: &Epochs) -> Found {
+        let Some(key) = self.find(scope, subject) else {
+            return Found::Absent;
+        };
+        let entry = &mut self.entries[key as usize];
+        entry.answer.used = true;
+        if entry.stamp == epochs.stamp(scope, entry.answer.area) {
             Found::Current(Memo(key))
         } else {
             Found::Stale(Memo(key))
@@ -95,8 +125,9 @@ impl Cache {
     }
 
     #[inline]
-    pub(super) fn tag(&self, subject: &[u8]) -> Tag {
-        Tag((self.hasher.hash_one(subject) >> 32) as u32)
+    pub(super) fn tag(&self, scope: Scope, subject: &[u8]) -> Tag {
+        let hash = self.hasher.hash_one(subject) ^ scope.salt();
+        Tag((hash >> 32) as u32)
     }
 
     /// Where the answer for a subject with that tag may be.
@@ -107,10 +138,11 @@ impl Cache {
     }
 
     #[inline]
-    fn find(&self, subject: &[u8]) -> Option<u32> {
-        let tag = self.tag(subject);
+    fn find(&self, scope: Scope, subject: &[u8]) -> Option<u32> {
+        let tag = self.tag(scope, subject);
         let is_it = |slot: &Slot| {
-            slot.tag == tag && same(self.entries[slot.key as usize].answer.subject(), subject)
+            let entry = &self.entries[slot.key as usize];
+            slot.tag == tag && same(entry.answer.subject(), subject) && entry.stamp.scope() == scope
         };
         self.table.find(tag.hash(), is_it).map(|slot| slot.key)
     }
@@ -128,16 +160,17 @@ impl Cache {
         self.named = self.named - entry.answer.width() + answer.width();
         self.widest = self.widest.max(answer.width());
         answer.area = entry.answer.area;
-        entry.stamp = epochs.stamp(answer.area);
+        entry.stamp = epochs.stamp(entry.stamp.scope(), answer.area);
         entry.answer = answer;
         self.shrink(memo);
     }
 
     /// Remembers the answer for a subject that has no entry.
-    pub(super) fn remember(&mut self, mut answer: Answer, epochs: &Epochs) -> Memo {
-        answer.area = epochs.area_of(answer.subject());
-        let stamp = epochs.stamp(answer.area);
-        let tag = self.tag(answer.subject());
+    pub(super) fn remember(&mut self, scope: Scope, mut answer: Answer, epochs: &Epochs) -> Memo {
+        answer.area = epochs.area_of(scope.account(), answer.subject());
+        let stamp = epochs.stamp(scope, answer.area);
+        let tag = self.tag(scope, answer.subject());
+        self.has_served |= scope.is_served();
         self.targets += answer.weight();
         self.named += answer.width();
         self.widest = self.widest.max(answer.width());
@@ -159,10 +192,17 @@ impl Cache {
         memo
     }
 
-    /// Makes the answer for one subject suspect: a literal pattern came or went.
-    pub(super) fn distrust(&mut self, subject: &[u8]) {
-        if let Some(key) = self.find(subject) {
-            self.entries[key as usize].stamp = Stamp::STALE;
+    /// Makes the answers for one subject of an account suspect: a literal pattern came or went.
+    pub(super) fn distrust(&mut self, account: AccountId, subject: &[u8]) {
+        self.distrust_in(Scope::published(account), subject);
+        if self.has_served {
+            self.distrust_in(Scope::served(account), subject);
+        }
+    }
+
+    fn distrust_in(&mut self, scope: Scope, subject: &[u8]) {
+        if let Some(key) = self.find(scope, subject) {
+            self.entries[key as usize].stamp = Stamp::stale(scope);
         }
     }
 
@@ -197,7 +237,7 @@ impl Cache {
                 let area = entry.answer.area;
                 entry.answer = Answer::new(entry.answer.subject(), Prefix::NoSid, Route::Nobody);
                 entry.answer.area = area;
-                entry.stamp = Stamp::STALE;
+                entry.stamp = Stamp::stale(entry.stamp.scope());
             }
         }
     }
@@ -217,7 +257,7 @@ impl Cache {
         let entry = &self.entries[key];
         self.targets -= entry.answer.weight();
         self.named -= entry.answer.width();
-        let tag = self.tag(entry.answer.subject());
+        let tag = self.tag(entry.stamp.scope(), entry.answer.subject());
         let is_it = |slot: &Slot| slot.key as usize == key;
         if let Ok(found) = self.table.find_entry(tag.hash(), is_it) {
             found.remove();

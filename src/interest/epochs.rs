@@ -1,23 +1,32 @@
 //! What a changed wildcard pattern can touch, so that it makes no other remembered answer suspect. *Hot path.*
 //!
 //! Every cached answer carries a [`Stamp`] taken when it was made. A pattern that comes or goes moves one counter on:
-//! that of its first two literal tokens, of its first one, or, when it begins with a wildcard, the global one. An
-//! answer is current while the counters of its own subject's first tokens, and the global one, are where they were.
-//! Tokens share counters by hash; sharing costs a needless look-up, never a wrong answer.
+//! that of its first two literal tokens, of its first one, or, when it begins with a wildcard, its account's. An
+//! answer is current while the counters of its own subject's first tokens, and its account's, are where they were.
+//! Tokens, of all accounts, share counters by hash; sharing costs a needless look-up, never a wrong answer. What an
+//! account has for itself is one counter: ten thousand accounts cost 80 KB.
+//!
+//! The counters count in steps of 2^17, so that a stamp has room for the scope of its answer: an answer for the same
+//! subject in another account has another stamp, and finding that out costs nothing.
 //!
 //! nats-server throws its whole cache away on any change; under constant subscription churn that is no cache.
 
+use super::space::{SCOPE_BITS, Scope};
+use crate::base::ids::AccountId;
 use crate::subject::{self, Pattern};
 use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
 
 const FIRST: usize = 1 << 10;
 const SECOND: usize = 1 << 12;
+/// By which a counter moves on: 47 bits are left, which is nine years of a million changes a second.
+const STEP: u64 = 1 << SCOPE_BITS;
 
 /// The counters.
 #[derive(Debug)]
 pub(super) struct Epochs {
-    global: u64,
+    /// By account, as far as any has moved on.
+    accounts: Vec<u64>,
     first: Box<[u64]>,
     second: Box<[u64]>,
     hasher: FixedState,
@@ -30,40 +39,52 @@ pub(super) struct Area {
     second: u16,
 }
 
-/// The sum of an area's counters. They only grow, so an equal sum means that none has moved.
+/// The sum of an area's counters, and the scope. Counters only grow, so an equal sum means that none has moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp(u64);
 
 impl Stamp {
-    /// Older than every stamp taken.
-    pub(super) const STALE: Stamp = Stamp(0);
+    /// Older than every stamp taken in a scope.
+    pub(super) fn stale(scope: Scope) -> Stamp {
+        Stamp(scope.bits())
+    }
+
+    pub(super) fn scope(self) -> Scope {
+        Scope::from_bits(self.0)
+    }
 }
 
 impl Epochs {
     pub(super) fn new(seed: u64) -> Epochs {
-        let counters = |count| vec![0; count].into_boxed_slice();
+        // Not from zero: then no stamp taken is a stale one.
+        let counters = |count| vec![STEP; count].into_boxed_slice();
         Epochs {
-            global: 1,
+            accounts: Vec::new(),
             first: counters(FIRST),
             second: counters(SECOND),
             hasher: FixedState::with_seed(seed),
         }
     }
 
-    /// Makes every answer suspect that `pattern` could be part of.
-    pub(super) fn move_on(&mut self, pattern: Pattern<'_>) {
+    /// Makes every answer of the account suspect that `pattern` could be part of.
+    pub(super) fn move_on(&mut self, account: AccountId, pattern: Pattern<'_>) {
         let prefix = literal_prefix(pattern);
         let counter = match subject::tokens(prefix).take(2).count() {
-            _ if prefix.is_empty() => &mut self.global,
-            1 => &mut self.first[slot(&self.hasher, prefix, FIRST)],
-            _ => &mut self.second[slot(&self.hasher, first_tokens(prefix, 2), SECOND)],
+            _ if prefix.is_empty() => {
+                if self.accounts.len() <= account.index() {
+                    self.accounts.resize(account.index() + 1, 0);
+                }
+                &mut self.accounts[account.index()]
+            }
+            1 => &mut self.first[slot(&self.hasher, account, prefix, FIRST)],
+            _ => &mut self.second[slot(&self.hasher, account, first_tokens(prefix, 2), SECOND)],
         };
-        *counter += 1;
+        *counter += STEP;
     }
 
-    pub(super) fn area_of(&self, subject: &[u8]) -> Area {
+    pub(super) fn area_of(&self, account: AccountId, subject: &[u8]) -> Area {
         let index = |tokens, count| {
-            let slot = slot(&self.hasher, first_tokens(subject, tokens), count);
+            let slot = slot(&self.hasher, account, first_tokens(subject, tokens), count);
             u16::try_from(slot).unwrap_or_default()
         };
         Area {
@@ -73,10 +94,11 @@ impl Epochs {
     }
 
     #[inline]
-    pub(super) fn stamp(&self, area: Area) -> Stamp {
+    pub(super) fn stamp(&self, scope: Scope, area: Area) -> Stamp {
+        let account = self.accounts.get(scope.account().index());
         let first = self.first[usize::from(area.first)];
         let second = self.second[usize::from(area.second)];
-        Stamp(self.global + first + second)
+        Stamp(account.copied().unwrap_or(0) + first + second + scope.bits())
     }
 }
 
@@ -99,21 +121,38 @@ fn first_tokens(bytes: &[u8], count: usize) -> &[u8] {
     }
 }
 
-fn slot(hasher: &FixedState, prefix: &[u8], count: usize) -> usize {
+fn slot(hasher: &FixedState, account: AccountId, prefix: &[u8], count: usize) -> usize {
+    let hash = hasher.hash_one(prefix) ^ Scope::published(account).salt();
     // The high bits: the match cache's table uses the low ones of the same hash.
-    (hasher.hash_one(prefix) >> 40) as usize % count
+    (hash >> 40) as usize % count
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const HERE: AccountId = AccountId(3);
+
     fn touches(pattern: &str, subject: &str) -> bool {
+        touches_from(HERE, pattern, subject)
+    }
+
+    fn touches_from(account: AccountId, pattern: &str, subject: &str) -> bool {
         let mut epochs = Epochs::new(1);
-        let area = epochs.area_of(subject.as_bytes());
-        let before = epochs.stamp(area);
-        epochs.move_on(Pattern::new(pattern.as_bytes()).expect("valid"));
-        epochs.stamp(area) != before
+        let scopes = [Scope::published(HERE), Scope::served(HERE)];
+        let area = epochs.area_of(HERE, subject.as_bytes());
+        let before = scopes.map(|scope| epochs.stamp(scope, area));
+        assert_ne!(before[0], before[1]);
+        assert_eq!(before.map(Stamp::scope), scopes);
+        epochs.move_on(account, Pattern::new(pattern.as_bytes()).expect("valid"));
+        let after = scopes.map(|scope| epochs.stamp(scope, area));
+        assert_eq!(after[0] == before[0], after[1] == before[1]);
+        assert!(
+            scopes
+                .iter()
+                .all(|scope| !after.contains(&Stamp::stale(*scope)))
+        );
+        after[0] != before[0]
     }
 
     #[test]
@@ -136,5 +175,12 @@ mod tests {
         assert!(!touches("_INBOX.x.*", "orders.new"));
         assert!(!touches("orders.eu.*", "orders.us.1"));
         assert!(!touches("orders.eu.>", "orders"));
+    }
+
+    #[test]
+    fn a_pattern_of_another_account_leaves_answers_alone() {
+        for pattern in [">", "*", "a.>", "a.b.>"] {
+            assert!(!touches_from(AccountId(2), pattern, "a.b.c"), "{pattern}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 use super::SubscriptionId;
 use super::epochs::Area;
 use crate::base::ids::{ShardId, ShardSet};
+use std::sync::Arc;
 
 /// Who gets the messages of one subject.
 #[derive(Debug)]
@@ -42,7 +43,22 @@ pub struct Fanout {
     pub groups: Vec<GroupFanout>,
     /// Shards with plain subscriptions: each gets one copy over its lane.
     pub peers: ShardSet,
+    /// Where else the message goes on to; seldom any.
+    pub hops: Option<Arc<[Hop]>>,
     pub(super) heads: Vec<u8>,
+}
+
+/// A way out of the account that a message is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hop {
+    /// Through a service import of the account, as `subject` of the exporting one.
+    Request {
+        /// Its place in [`crate::account::Account::services`].
+        import: usize,
+        subject: Box<[u8]>,
+    },
+    /// To whoever on this shard waits for the response with this subject.
+    Response,
 }
 
 /// A queue group that wants the subject, over all patterns and shards.
@@ -160,7 +176,8 @@ impl Fanout {
 
     fn weight(&self) -> usize {
         let members = |group: &GroupFanout| group.members.len() + group.peers.len() + 1;
-        1 + self.targets.len() + self.groups.iter().map(members).sum::<usize>()
+        let hops = self.hops.as_ref().map_or(0, |hops| hops.len());
+        1 + self.targets.len() + hops + self.groups.iter().map(members).sum::<usize>()
     }
 }
 

@@ -4,6 +4,7 @@
 //! members of the groups with the same patterns.
 
 use super::{Interest, PatternId, SubscriptionId};
+use crate::base::ids::AccountId;
 use std::ops::Range;
 
 /// A subscription as it is shown.
@@ -40,21 +41,38 @@ impl Interest {
         self.subscriptions.bound()
     }
 
-    /// The subscriptions in `range` with the slots of their connections.
+    /// The subscriptions in `range` with the slots of their connections. Those that stream imports have made are left
+    /// out: they are copies of one that is there.
     pub fn subscriptions_in(
         &self,
         range: Range<SubscriptionId>,
     ) -> impl Iterator<Item = (SubscriptionId, u32)> {
-        range.filter_map(|id| Some((id, self.subscriptions.get(id)?.connection)))
+        let all = range.filter_map(|id| Some((id, self.subscriptions.get(id)?.connection)));
+        all.filter(|(id, _)| self.shadows.is_empty() || !self.shadows.contains(*id))
     }
 
-    /// What a subscription asks for.
-    ///
-    /// # Panics
-    /// When there is no such subscription.
-    pub fn subject_of(&self, id: SubscriptionId) -> &[u8] {
-        let pattern = self.subscriptions[id].pattern;
-        self.patterns[pattern].pattern.as_slice()
+    /// Subscriptions that clients in an account have.
+    pub fn subscriptions_of(&self, account: AccountId) -> usize {
+        let count = self.by_account.get(account.index());
+        count.copied().unwrap_or_default()
+    }
+
+    pub(super) fn count_subscribed(&mut self, account: AccountId) {
+        self.usage.inserts += 1;
+        let index = account.index();
+        if self.by_account.len() <= index {
+            self.by_account.resize(index + 1, 0);
+        }
+        self.by_account[index] += 1;
+    }
+
+    /// Before it goes.
+    pub(super) fn count_unsubscribed(&mut self, id: SubscriptionId) {
+        if self.subscriptions.get(id).is_some() {
+            let (account, _) = self.wish_of(id);
+            self.usage.removes += 1;
+            self.by_account[account.index()] -= 1;
+        }
     }
 
     /// Describes subscriptions, in the order of their numbers. Numbers without a subscription are left out.

@@ -6,7 +6,7 @@
 //! What it finds are hints: a wrong or outdated one costs a compare.
 
 use super::cache::Tag;
-use super::{Interest, Memo, Route};
+use super::{Interest, Memo, Route, Scope};
 
 /// Where the answers for the next few messages of a stream are.
 #[derive(Debug, Default)]
@@ -35,9 +35,9 @@ impl Scouted {
     }
 
     /// Looks ahead when that is likely to pay: there are many answers, and `memo`, where the last one was, is not where the
-    /// one before was. `subjects` gives those of the messages to come.
+    /// one before was. `subjects` gives those of the messages to come, and where they are.
     #[inline]
-    pub fn look_ahead<'s, I: Iterator<Item = &'s [u8]>>(
+    pub fn look_ahead<'s, I: Iterator<Item = (Scope, &'s [u8])>>(
         &mut self,
         interest: &Interest,
         memo: Memo,
@@ -53,12 +53,16 @@ impl Scouted {
     }
 
     #[inline(never)]
-    fn scout<'s>(&mut self, interest: &Interest, subjects: impl Iterator<Item = &'s [u8]>) {
+    fn scout<'s>(
+        &mut self,
+        interest: &Interest,
+        subjects: impl Iterator<Item = (Scope, &'s [u8])>,
+    ) {
         let mut tags = [Tag::default(); AHEAD];
         self.next = 0;
         self.count = 0;
-        for (tag, subject) in tags.iter_mut().zip(subjects) {
-            *tag = interest.cache.tag(subject);
+        for (tag, (scope, subject)) in tags.iter_mut().zip(subjects) {
+            *tag = interest.cache.tag(scope, subject);
             self.count += 1;
         }
         // One short loop for each step, so that several rounds of it fit the processor's window.

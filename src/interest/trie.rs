@@ -1,13 +1,14 @@
 //! Wildcard patterns, token by token. *Off the hot path*: asked only when the match cache has no answer.
 //!
 //! All edges of the trie live in one hash table keyed by (parent, token), so that a node costs its token and a few
-//! words, however many or few children it has.
+//! words, however many or few children it has. Each layer has a root of its own, once it has had a pattern.
 
 use super::PatternId;
+use super::space::Layer;
 use crate::base::slab::Slab;
 use crate::subject::{Pattern, Subject};
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use std::hash::{BuildHasher, Hasher};
 
 const NONE: u32 = u32::MAX;
@@ -17,7 +18,7 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Trie {
     nodes: Slab<Node>,
     edges: HashTable<u32>,
-    root: u32,
+    roots: HashMap<u32, u32, FixedState>,
     hasher: FixedState,
 }
 
@@ -53,22 +54,21 @@ impl Node {
 
 impl Trie {
     pub(super) fn new(seed: u64) -> Trie {
-        let mut nodes = Slab::new();
-        let root = nodes.insert(Node::new(NONE, b""));
         Trie {
-            nodes,
+            nodes: Slab::new(),
             edges: HashTable::new(),
-            root,
+            roots: HashMap::with_hasher(FixedState::with_seed(seed)),
             hasher: FixedState::with_seed(seed),
         }
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.nodes[self.root].is_useless()
+        self.nodes.is_empty() && self.roots.is_empty()
     }
 
-    pub(super) fn find(&self, pattern: Pattern<'_>) -> Option<PatternId> {
-        let mut at = self.root;
+    pub(super) fn find(&self, layer: Layer, pattern: Pattern<'_>) -> Option<PatternId> {
+        let mut at = *self.roots.get(&layer.number())?;
         for token in pattern.tokens() {
             match token {
                 b">" => return self.nodes[at].rest,
@@ -83,8 +83,10 @@ impl Trie {
     }
 
     /// Adds a pattern that is not there yet.
-    pub(super) fn insert(&mut self, pattern: Pattern<'_>, id: PatternId) {
-        let mut at = self.root;
+    pub(super) fn insert(&mut self, layer: Layer, pattern: Pattern<'_>, id: PatternId) {
+        let nodes = &mut self.nodes;
+        let root = self.roots.entry(layer.number());
+        let mut at = *root.or_insert_with(|| nodes.insert(Node::new(NONE, b"")));
         for token in pattern.tokens() {
             if token == b">" {
                 self.nodes[at].rest = Some(id);
@@ -96,8 +98,12 @@ impl Trie {
     }
 
     /// Removes a pattern that is there, and every node that nobody needs any more.
-    pub(super) fn remove(&mut self, pattern: Pattern<'_>) {
-        let mut at = self.root;
+    pub(super) fn remove(&mut self, layer: Layer, pattern: Pattern<'_>) {
+        let mut at = self.roots.get(&layer.number()).copied().unwrap_or(NONE);
+        assert!(
+            at != NONE,
+            "the layer of the pattern to remove has patterns"
+        );
         let mut open_ended = false;
         for token in pattern.tokens() {
             match token {
@@ -113,13 +119,18 @@ impl Trie {
         } else {
             node.here = None;
         }
-        self.prune(at);
+        self.prune(layer, at);
     }
 
-    /// Calls `found` for every pattern that matches.
-    pub(super) fn matches(&self, subject: Subject<'_>, found: &mut impl FnMut(PatternId)) {
-        if !self.is_empty() {
-            self.walk(self.root, subject.as_bytes(), found);
+    /// Calls `found` for every pattern of the layer that matches.
+    pub(super) fn matches(
+        &self,
+        layer: Layer,
+        subject: Subject<'_>,
+        found: &mut impl FnMut(PatternId),
+    ) {
+        if let Some(root) = self.roots.get(&layer.number()) {
+            self.walk(*root, subject.as_bytes(), found);
         }
     }
 
@@ -187,11 +198,15 @@ impl Trie {
         child
     }
 
-    fn prune(&mut self, mut at: u32) {
-        while at != self.root && self.nodes[at].is_useless() {
+    fn prune(&mut self, layer: Layer, mut at: u32) {
+        while self.nodes[at].is_useless() {
             let Some(node) = self.nodes.remove(at) else {
                 unreachable!("the node was just looked at");
             };
+            if node.parent == NONE {
+                self.roots.remove(&layer.number());
+                return;
+            }
             if *node.token == *b"*" {
                 self.nodes[node.parent].star = NONE;
             } else {

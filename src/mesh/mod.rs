@@ -14,14 +14,14 @@
 
 mod parcel;
 
-use crate::base::ids::{ConnectionId, ShardId, ShardSet};
+use crate::base::ids::{AccountId, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PARCEL_BYTES;
 use crate::interest::Wants;
 use crate::protocol::message::Run;
 use bytes::Bytes;
 use std::collections::VecDeque;
 
-pub use parcel::{Carried, Item, Items, Parcel, Routing, Sender};
+pub use parcel::{Carried, Item, Items, Parcel, Report, Routing, Sender, Ticket};
 
 /// The lane ends of one shard.
 #[derive(Debug)]
@@ -104,6 +104,30 @@ impl Mesh {
         self.open(to).put_messages(run, shared, routing, picks);
     }
 
+    /// Packs a message whose way is traced.
+    pub fn send_traced<'p>(
+        &mut self,
+        to: ShardId,
+        ticket: Ticket,
+        run: &Run<'_>,
+        shared: Option<&Bytes>,
+        routing: Routing,
+        picks: impl Iterator<Item = &'p [u8]>,
+    ) {
+        self.open(to)
+            .put_traced(ticket, run, shared, routing, picks);
+    }
+
+    /// Tells the shard of a publisher what became of a traced message here.
+    pub fn report(&mut self, to: ShardId, report: Report<'_>) {
+        self.open(to).put_report(report);
+    }
+
+    /// Tells another shard who publishes the response that comes next.
+    pub fn introduce(&mut self, shard: ShardId, account: AccountId, subject: &[u8], info: &[u8]) {
+        self.open(shard).put_responder(account, subject, info);
+    }
+
     /// Asks another shard to pause one of its publishers for a moment.
     pub fn pause(&mut self, shard: ShardId, publisher: ConnectionId) {
         self.open(shard).put_pause(publisher);
@@ -151,6 +175,15 @@ impl Mesh {
             .iter()
             .flatten()
             .any(|peer| !peer.waiting.is_empty())
+    }
+
+    /// Parcels that found a lane full and wait.
+    pub fn waiting(&self) -> usize {
+        self.peers
+            .iter()
+            .flatten()
+            .map(|peer| peer.waiting.len())
+            .sum()
     }
 
     /// Whether an announcement waits for room. Nothing may be sent to any client then.
@@ -288,11 +321,13 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interest::{Layer, Scope};
     use crate::protocol::message::Message;
     use proptest::prelude::*;
 
     fn wants(number: u32) -> Wants {
         Wants {
+            layer: Layer::own(AccountId::GLOBAL),
             pattern: (*b"a").into(),
             queue: (*b"q").into(),
             weight: number,
@@ -309,6 +344,7 @@ mod tests {
         };
         let connection = ConnectionId { slot: 0, reuse: 0 };
         let routing = Routing {
+            scope: Scope::published(AccountId::GLOBAL),
             publisher: Sender {
                 shard: 0,
                 connection,

@@ -5,14 +5,17 @@
 //! | `Wants` | how many subscriptions of a kind we have now | a dead shard is a dead process (DESIGN §2.8) |
 //! | `Messages` | a run of messages for their subscribers | likewise; the protocol promises at most once |
 //! | `Pause` | a publisher of yours fills an outbox of ours | harmless: the publisher goes on unslowed |
+//! | `Responder` | who publishes the response that comes next | harmless: the measurement names nobody |
 //! | `Resume` | that outbox has drained | harmless: a pause ends by itself |
+//! | `Traced` | a message whose way is traced | as `Messages` |
+//! | `Report` | what became of such a message here | as `Messages` |
 //!
 //! Invariants
 //! - What the writer packs the reader unpacks: both ends are this file, so a broken parcel is our own mistake and panics.
 //! - Items come out in the order they went in.
 
-use crate::base::ids::ConnectionId;
-use crate::interest::Wants;
+use crate::base::ids::{AccountId, ConnectionId};
+use crate::interest::{Layer, Scope, Wants};
 use crate::protocol::message::{Message, Run};
 use bytes::Bytes;
 
@@ -29,19 +32,52 @@ pub struct Parcel {
 #[derive(Debug)]
 pub enum Item<'a> {
     Wants {
+        layer: Layer,
         pattern: &'a [u8],
         queue: &'a [u8],
         weight: u32,
     },
     Messages(Carried<'a>),
+    /// Who publishes the response to a measured request, which comes next.
+    Responder {
+        account: AccountId,
+        subject: &'a [u8],
+        /// As JSON.
+        info: &'a [u8],
+    },
     Pause(ConnectionId),
     Resume(ConnectionId),
+    Traced(Ticket, Carried<'a>),
+    Report(Report<'a>),
+}
+
+/// Goes with a message whose way is traced: what the shard of its publisher wants to hear of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Names the trace on that shard.
+    pub number: u32,
+    /// This copy's share in the message. The trace is whole when all shares have been reported.
+    pub weight: u32,
+    /// Where the message was published.
+    pub account: AccountId,
+    /// It is not delivered.
+    pub only: bool,
+}
+
+/// What became of a traced message on another shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report<'a> {
+    pub number: u32,
+    pub weight: u32,
+    /// Rendered, with commas between.
+    pub steps: &'a [u8],
 }
 
 /// Messages on their way to another shard.
 #[derive(Debug)]
 pub struct Carried<'a> {
     pub run: Run<'a>,
+    pub scope: Scope,
     /// The tail as a shared buffer, when it is large; then there is one message.
     pub shared: Option<&'a Bytes>,
     /// The connection that published it, for a pause to find its way back.
@@ -65,6 +101,7 @@ pub struct Sender {
 /// What goes with a message onto a lane.
 #[derive(Clone, Copy, Debug)]
 pub struct Routing {
+    pub scope: Scope,
     pub publisher: Sender,
     pub plain: bool,
     pub echo: bool,
@@ -75,6 +112,9 @@ const WANTS: u8 = 1;
 const MESSAGES: u8 = 2;
 const PAUSE: u8 = 3;
 const RESUME: u8 = 4;
+const RESPONDER: u8 = 5;
+const TRACED: u8 = 6;
+const REPORT: u8 = 7;
 
 const NO_HEADERS: u32 = u32::MAX;
 
@@ -89,13 +129,18 @@ struct MessageHead {
     reply_len: u16,
     header_len: u32,
     tail_len: u32,
-    count: u32,
+    count: u16,
+    account: AccountId,
     publisher: Sender,
 }
 
 const PLAIN: u8 = 1;
 const ECHO: u8 = 2;
 const SHARED: u8 = 4;
+const SERVED: u8 = 8;
+
+/// Messages of one packed run; a longer one is packed as several.
+const COUNT_MAX: usize = u16::MAX as usize;
 
 const HEAD: usize = 32;
 const PICKS_AT: usize = 4;
@@ -105,16 +150,20 @@ impl MessageHead {
     fn new(run: &Run<'_>, is_shared: bool, routing: Routing) -> MessageHead {
         let message = &run.first;
         let Routing {
+            scope,
             publisher,
             plain,
             echo,
             hops,
         } = routing;
-        let short = |len: u32| u16::try_from(len).expect("it fits a control line");
+        let short = |len: u32| {
+            u16::try_from(len).expect("it fits a control line, or is the length of a short run")
+        };
         MessageHead {
             flags: (u8::from(plain) * PLAIN)
                 | (u8::from(echo) * ECHO)
-                | (u8::from(is_shared) * SHARED),
+                | (u8::from(is_shared) * SHARED)
+                | (u8::from(scope.is_served()) * SERVED),
             hops,
             picks: 0,
             subject_len: short(narrow(message.subject.len())),
@@ -122,7 +171,8 @@ impl MessageHead {
             reply_len: short(message.reply_len),
             header_len: message.header_len.unwrap_or(NO_HEADERS),
             tail_len: narrow(message.tail.len()),
-            count: narrow(run.count),
+            count: short(narrow(run.count)),
+            account: scope.account(),
             publisher,
         }
     }
@@ -130,6 +180,15 @@ impl MessageHead {
     #[inline]
     fn is(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    #[inline]
+    fn scope(&self) -> Scope {
+        if self.is(SERVED) {
+            Scope::served(self.account)
+        } else {
+            Scope::published(self.account)
+        }
     }
 
     #[inline]
@@ -147,7 +206,8 @@ impl MessageHead {
         packed[16..20].copy_from_slice(&self.tail_len.to_le_bytes());
         packed[20..24].copy_from_slice(&self.publisher.connection.slot.to_le_bytes());
         packed[24..28].copy_from_slice(&self.publisher.connection.reuse.to_le_bytes());
-        packed[28..32].copy_from_slice(&self.count.to_le_bytes());
+        packed[28..30].copy_from_slice(&self.count.to_le_bytes());
+        packed[30..32].copy_from_slice(&self.account.0.to_le_bytes());
         packed
     }
 
@@ -165,7 +225,8 @@ impl MessageHead {
             reply_len: two(10),
             header_len: four(12),
             tail_len: four(16),
-            count: four(28),
+            count: two(28),
+            account: AccountId(two(30)),
             publisher: Sender {
                 shard: packed[2],
                 connection: ConnectionId {
@@ -207,6 +268,7 @@ impl Parcel {
 
     pub fn put_wants(&mut self, wants: &Wants) {
         self.packed.push(WANTS);
+        self.put_number(wants.layer.number());
         self.put_number(wants.weight);
         self.put_bytes(&wants.pattern);
         self.put_bytes(&wants.queue);
@@ -221,6 +283,9 @@ impl Parcel {
         routing: Routing,
         picks: impl Iterator<Item = &'p [u8]>,
     ) {
+        if run.count > COUNT_MAX {
+            return self.put_long_run(run, routing);
+        }
         let head_at = self.packed.len();
         let message = &run.first;
         let tails_len = message.tail.len() * run.count;
@@ -253,6 +318,23 @@ impl Parcel {
         }
     }
 
+    /// A run of more messages than a head can say. It is for plain subscriptions and not shared: messages that are either
+    /// come one by one.
+    #[cold]
+    #[inline(never)]
+    fn put_long_run(&mut self, run: &Run<'_>, routing: Routing) {
+        for part in run.parts(COUNT_MAX) {
+            self.put_messages(&part, None, routing, std::iter::empty());
+        }
+    }
+
+    pub fn put_responder(&mut self, account: AccountId, subject: &[u8], info: &[u8]) {
+        self.packed.push(RESPONDER);
+        self.put_number(Layer::own(account).number());
+        self.put_bytes(subject);
+        self.put_bytes(info);
+    }
+
     pub fn put_pause(&mut self, publisher: ConnectionId) {
         self.packed.push(PAUSE);
         self.put_connection(publisher);
@@ -261,6 +343,30 @@ impl Parcel {
     pub fn put_resume(&mut self, publisher: ConnectionId) {
         self.packed.push(RESUME);
         self.put_connection(publisher);
+    }
+
+    /// Packs a message whose way is traced.
+    pub fn put_traced<'p>(
+        &mut self,
+        ticket: Ticket,
+        run: &Run<'_>,
+        shared: Option<&Bytes>,
+        routing: Routing,
+        picks: impl Iterator<Item = &'p [u8]>,
+    ) {
+        self.packed.push(TRACED);
+        self.put_number(ticket.number);
+        self.put_number(ticket.weight);
+        self.put_number(u32::from(ticket.account.0));
+        self.packed.push(u8::from(ticket.only));
+        self.put_messages(run, shared, routing, picks);
+    }
+
+    pub fn put_report(&mut self, report: Report<'_>) {
+        self.packed.push(REPORT);
+        self.put_number(report.number);
+        self.put_number(report.weight);
+        self.put_bytes(report.steps);
     }
 
     /// The items, in order.
@@ -321,27 +427,45 @@ impl<'a> Iterator for Items<'a> {
         Some(match *kind {
             MESSAGES => Item::Messages(self.take_messages()),
             WANTS => {
+                let layer = Layer::from_number(self.take_number());
                 let weight = self.take_number();
                 Item::Wants {
+                    layer,
                     pattern: self.take_bytes(),
                     queue: self.take_bytes(),
                     weight,
                 }
             }
+            RESPONDER => Item::Responder {
+                account: Layer::from_number(self.take_number()).account(),
+                subject: self.take_bytes(),
+                info: self.take_bytes(),
+            },
             PAUSE => Item::Pause(self.take_connection()),
             RESUME => Item::Resume(self.take_connection()),
+            TRACED => {
+                let ticket = self.take_ticket();
+                let [_kind] = self.take_array();
+                Item::Traced(ticket, self.take_messages())
+            }
+            REPORT => Item::Report(Report {
+                number: self.take_number(),
+                weight: self.take_number(),
+                steps: self.take_bytes(),
+            }),
             other => unreachable!("no item of kind {other} is ever packed"),
         })
     }
 }
 
 impl<'a> Items<'a> {
-    /// The subjects of the runs to come, up to an item that is none.
-    pub fn subjects(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    /// The subjects of the runs to come, and where they are, up to an item that is none.
+    pub fn subjects(&self) -> impl Iterator<Item = (Scope, &'a [u8])> + use<'a> {
         let mut items = self.clone();
         std::iter::from_fn(move || match items.next()? {
-            Item::Messages(carried) => Some(carried.run.first.subject),
-            Item::Wants { .. } | Item::Pause(_) | Item::Resume(_) => None,
+            Item::Messages(carried) => Some((carried.scope, carried.run.first.subject)),
+            Item::Wants { .. } | Item::Responder { .. } => None,
+            Item::Pause(_) | Item::Resume(_) | Item::Traced(..) | Item::Report(_) => None,
         })
     }
 
@@ -354,7 +478,7 @@ impl<'a> Items<'a> {
                 .next()
                 .expect("a shared tail goes with its message")
         });
-        let (count, tail_len) = (head.count as usize, head.tail_len as usize);
+        let (count, tail_len) = (usize::from(head.count), head.tail_len as usize);
         let tails = match shared {
             Some(tail) => tail,
             None => self.take_slice(count * tail_len),
@@ -373,6 +497,7 @@ impl<'a> Items<'a> {
         let picks = &picks[..picks.len() - self.left.len()];
         Carried {
             run: Run::new(first, count, tails, tail_len),
+            scope: head.scope(),
             shared,
             publisher: head.publisher,
             plain: head.is(PLAIN),
@@ -410,6 +535,18 @@ impl<'a> Items<'a> {
         bytes
     }
 
+    fn take_ticket(&mut self) -> Ticket {
+        let (number, weight) = (self.take_number(), self.take_number());
+        let account = u16::try_from(self.take_number()).expect("an account was packed");
+        let [only] = *self.take_array();
+        Ticket {
+            number,
+            weight,
+            account: AccountId(account),
+            only: only != 0,
+        }
+    }
+
     fn take_connection(&mut self) -> ConnectionId {
         ConnectionId {
             slot: self.take_number(),
@@ -439,10 +576,12 @@ mod tests {
             weight in any::<u32>(),
         ) {
             let publisher = Sender { shard: 3, connection: ConnectionId { slot: 9, reuse: 8 } };
-            let wants = Wants { pattern: (*b"a.*").into(), queue: (*b"q").into(), weight };
+            let layer = Layer::importers(AccountId(u16::MAX));
+            let wants = Wants { layer, pattern: (*b"a.*").into(), queue: (*b"q").into(), weight };
             let mut parcel = Parcel::default();
             let mut expected: Vec<Flat> = Vec::new();
             parcel.put_wants(&wants);
+            let scopes = [Scope::published(AccountId(u16::MAX)), Scope::served(AccountId(7))];
             for (subject, reply, payload, share, picks, plain, hops, count) in &messages {
                 let mut tail = Vec::new();
                 let line = crate::protocol::message::write_tail(&mut tail, reply.as_bytes(), b"", payload);
@@ -466,18 +605,26 @@ mod tests {
                 };
                 let shared = share.then(|| Bytes::copy_from_slice(&bytes));
                 let run = Run::new(message, count, &bytes, len + gap);
-                let routing = Routing { publisher, plain: *plain, echo: true, hops: *hops };
+                let scope = scopes[usize::from(*plain)];
+                let routing = Routing { scope, publisher, plain: *plain, echo: true, hops: *hops };
                 parcel.put_messages(&run, shared.as_ref(), routing, picks.iter().map(String::as_bytes));
                 let picks = picks.iter().map(|pick| pick.as_bytes().to_vec()).collect();
                 expected.push((subject.as_bytes().to_vec(), tails, share.then_some(0), picks, *plain, *hops));
             }
+            let ticket = Ticket { number: weight, weight: 1 << 31, account: AccountId(u16::MAX), only: weight % 2 == 0 };
+            let traced = Message { subject: b"t", tail: b"2\r\nhi\r\n", line_len: 3, reply_len: 0, header_len: None };
+            let routing = Routing { scope: scopes[1], publisher, plain: true, echo: false, hops: 2 };
+            parcel.put_traced(ticket, &Run::of_one(traced), None, routing, std::iter::once(&b"q"[..]));
+            let report = Report { number: 7, weight, steps: b"{},{}" };
+            parcel.put_report(report);
+            parcel.put_responder(AccountId(u16::MAX), b"_R_.a.b.T", b"{}");
             parcel.put_pause(publisher.connection);
             let mut items = parcel.items();
             let first = items.next();
-            let Some(Item::Wants { pattern: b"a.*", queue: b"q", weight: heard }) = first else {
+            let Some(Item::Wants { layer: to, pattern: b"a.*", queue: b"q", weight: heard }) = first else {
                 panic!("the announcement came out as {first:?}");
             };
-            prop_assert_eq!(heard, weight);
+            prop_assert_eq!((to, heard), (layer, weight));
             for (subject, tails, header_len, picks, plain, hops) in expected {
                 let Some(Item::Messages(carried)) = items.next() else { panic!("a message is missing") };
                 prop_assert_eq!(carried.run.first.subject, subject);
@@ -487,9 +634,48 @@ mod tests {
                 prop_assert_eq!(carried.run.first.header_len, header_len);
                 prop_assert_eq!(carried.picks().map(<[u8]>::to_vec).collect::<Vec<_>>(), picks);
                 prop_assert_eq!((carried.plain, carried.hops, carried.publisher), (plain, hops, publisher));
+                prop_assert_eq!(carried.scope, scopes[usize::from(plain)]);
             }
+            let Some(Item::Traced(other, carried)) = items.next() else { panic!("the traced one is missing") };
+            prop_assert_eq!((other, carried.run.first), (ticket, traced));
+            prop_assert_eq!(carried.picks().collect::<Vec<_>>(), [b"q"]);
+            prop_assert!(matches!(items.next(), Some(Item::Report(other)) if other == report));
+            let responder = items.next();
+            let Some(Item::Responder { account: AccountId(u16::MAX), subject: b"_R_.a.b.T", info: b"{}" }) = responder else {
+                panic!("the responder came out as {responder:?}");
+            };
             prop_assert!(matches!(items.next(), Some(Item::Pause(id)) if id == publisher.connection));
             prop_assert!(items.next().is_none());
         }
+    }
+    #[test]
+    fn a_run_longer_than_a_head_can_say_is_packed_as_several() {
+        let tails = b"0\r\n\r\n".repeat(COUNT_MAX + 2);
+        let first = Message {
+            subject: b"a",
+            tail: &tails[..5],
+            line_len: 3,
+            reply_len: 0,
+            header_len: None,
+        };
+        let run = Run::new(first, COUNT_MAX + 2, &tails, 5);
+        let connection = ConnectionId { slot: 0, reuse: 0 };
+        let routing = Routing {
+            scope: Scope::published(AccountId::GLOBAL),
+            publisher: Sender {
+                shard: 0,
+                connection,
+            },
+            plain: true,
+            echo: true,
+            hops: 0,
+        };
+        let mut parcel = Parcel::default();
+        parcel.put_messages(&run, None, routing, std::iter::empty());
+        let counts = parcel.items().map(|item| match item {
+            Item::Messages(carried) => carried.run.tails().count(),
+            other => panic!("never packed: {other:?}"),
+        });
+        assert_eq!(counts.collect::<Vec<_>>(), [COUNT_MAX, 2]);
     }
 }

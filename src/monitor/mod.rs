@@ -36,14 +36,18 @@ use crate::runtime::clock::Clock;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::listener;
 use crate::runtime::logger::Logger;
+use crate::wire::tls::Acceptor;
+use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// The monitoring port, open but not yet served.
 #[derive(Debug)]
 pub struct Port {
     socket: OwnedFd,
+    tls: Option<Arc<ServerConfig>>,
     pub address: SocketAddr,
 }
 
@@ -55,6 +59,8 @@ pub struct Facts {
     pub bells: Doorbells,
     pub clock: Clock,
     pub logger: Logger,
+    /// What clients' connections are secured with.
+    pub tls: Option<Arc<Acceptor>>,
 }
 
 /// Keeps the monitor going until it is dropped.
@@ -64,23 +70,43 @@ pub struct Running {
 }
 
 impl Port {
-    /// Opens the port that the options ask for; none if they ask for none.
+    /// Opens the port that the options ask for; none if they ask for none. HTTPS shows the certificate of `tls` and asks
+    /// for none.
     ///
     /// # Errors
     /// nats-server's text of why it cannot be opened.
-    pub fn open(options: &Options) -> Result<Option<Port>, String> {
-        let Some(port) = options.monitor_port else {
-            return Ok(None);
+    pub fn open(options: &Options, tls: Option<&Acceptor>) -> Result<Option<Port>, String> {
+        let failed = |why: &str| Err(format!("Can't start monitoring: {why}"));
+        let (port, tls) = match (options.monitor_port, options.monitor_https_port, tls) {
+            (None, None, _) => return Ok(None),
+            (Some(port), None, _) => (port, None),
+            (None, Some(_), None) => return failed("TLS cert and key required for HTTPS"),
+            (None, Some(port), Some(tls)) => (port, Some(tls.without_client_certificates()?)),
+            (Some(http), Some(https), _) => {
+                let (http, https) = (asked_for(http), asked_for(https));
+                let why = format!("can't specify both HTTP ({http}) and HTTPs ({https}) ports");
+                return failed(&why);
+            }
         };
         let host = options.monitor_host();
-        let (socket, address) = listener::open(host, port).map_err(|error| {
-            let wanted = server::host_port(host, port);
-            let why = go_error(&error);
-            format!(
-                "Can't start monitoring: can't listen to the monitor port: listen tcp {wanted}: bind: {why}"
-            )
-        })?;
-        Ok(Some(Port { socket, address }))
+        match listener::open(host, port) {
+            Ok((socket, address)) => Ok(Some(Port {
+                socket,
+                tls,
+                address,
+            })),
+            Err(error) => {
+                let (wanted, why) = (server::host_port(host, port), go_error(&error));
+                failed(&format!(
+                    "can't listen to the monitor port: listen tcp {wanted}: bind: {why}"
+                ))
+            }
+        }
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// Serves the pages from now on.
@@ -89,8 +115,16 @@ impl Port {
     /// When the thread cannot be made.
     pub fn serve(self, facts: Facts) -> Result<Running, String> {
         let (until, stop) = oneshot::channel();
-        server::spawn(self.socket, facts, stop)
+        server::spawn(self.socket, self.tls, facts, stop)
             .map_err(|error| format!("Can't start monitoring: {error}"))?;
         Ok(Running { _until: until })
+    }
+}
+
+/// A port as it is written: one that the kernel chooses is -1.
+fn asked_for(port: u16) -> i32 {
+    match port {
+        0 => -1,
+        port => i32::from(port),
     }
 }

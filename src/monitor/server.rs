@@ -10,16 +10,20 @@ use futures_lite::future::or;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
 
 const CONNECTIONS_MAX: usize = 256;
 /// How long a request's head may take, also that of the next on the same connection (nats-server: 5 s, the next any time).
@@ -36,7 +40,12 @@ const NICENESS: i32 = 10;
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn spawn(socket: OwnedFd, facts: Facts, stop: oneshot::Receiver<()>) -> io::Result<()> {
+pub(super) fn spawn(
+    socket: OwnedFd,
+    tls: Option<Arc<ServerConfig>>,
+    facts: Facts,
+    stop: oneshot::Receiver<()>,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -48,7 +57,7 @@ pub(super) fn spawn(socket: OwnedFd, facts: Facts, stop: oneshot::Receiver<()>) 
             let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
             let logger = facts.logger.clone();
             let site = Rc::new(Site::new(facts));
-            let served = LocalSet::new().block_on(&runtime, serve(socket, site, stop));
+            let served = LocalSet::new().block_on(&runtime, serve(socket, tls, site, stop));
             if let Err(error) = served {
                 let text = format!("Error starting monitor: {error}");
                 logger.log(Record::new(Level::Error, text));
@@ -59,6 +68,7 @@ pub(super) fn spawn(socket: OwnedFd, facts: Facts, stop: oneshot::Receiver<()>) 
 
 async fn serve(socket: OwnedFd, site: Rc<Site>, mut stop: oneshot::Receiver<()>) -> io::Result<()> {
     let listener = TcpListener::from_std(socket.into())?;
+    let tls = tls.map(TlsAcceptor::from);
     let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let next = async {
@@ -75,9 +85,9 @@ async fn serve(socket: OwnedFd, site: Rc<Site>, mut stop: oneshot::Receiver<()>)
         };
         match accepted {
             Ok((stream, _)) => {
-                let site = Rc::clone(&site);
+                let (site, tls) = (Rc::clone(&site), tls.clone());
                 tokio::task::spawn_local(async move {
-                    talk(stream, site).await;
+                    welcome(stream, tls, site).await;
                     drop(seat);
                 });
             }
@@ -86,11 +96,25 @@ async fn serve(socket: OwnedFd, site: Rc<Site>, mut stop: oneshot::Receiver<()>)
     }
 }
 
-/// Answers requests until the client or a limit ends the connection. What goes wrong on it is the client's affair.
-async fn talk(stream: TcpStream, site: Rc<Site>) {
+/// Takes a connection in: a limit on its stuckness, TLS where there is TLS, then requests. What goes wrong on it is the
+/// client's affair.
+async fn welcome(stream: TcpStream, tls: Option<TlsAcceptor>, site: Rc<Site>) {
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(STUCK_MAX));
+    let stream = Box::pin(stream);
+    match tls {
+        None => talk(stream, site).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(HEAD_WITHIN, tls.accept(stream)).await {
+                talk(stream, site).await;
+            }
+        }
+    }
+}
+
+/// Answers requests until the client or a limit ends the connection.
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, site: Rc<Site>) {
     let answer = service_fn(move |request| {
         let site = Rc::clone(&site);
         async move { Ok::<_, Infallible>(site.answer(&request).await) }
@@ -101,7 +125,7 @@ async fn talk(stream: TcpStream, site: Rc<Site>) {
         .max_buf_size(HEAD_BYTES_MAX)
         // As Go writes them, for tools that look for the letters.
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(Box::pin(stream)), answer)
+        .serve_connection(TokioIo::new(stream), answer)
         .await;
 }
 

@@ -5,7 +5,7 @@ use super::pages;
 use super::query::Query;
 use super::reply::{Outgoing, Refusal, Reply, Sending};
 use super::surveyor::Surveyor;
-use crate::base::clock::Now;
+use crate::base::clock::{Now, WallClock};
 use crate::runtime::usage;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -21,6 +21,8 @@ pub(super) struct Site {
     pub(super) surveyor: Surveyor,
     pub(super) requests: RefCell<BTreeMap<&'static str, u64>>,
     base_path: String,
+    /// What the calendar said at the start: a clock that was set since changes nothing.
+    wall: WallClock,
     outgoing: Outgoing,
     load: Cell<Load>,
     watchers: Rc<Cell<usize>>,
@@ -56,6 +58,7 @@ impl Site {
             surveyor: Surveyor::new(facts.bells.clone()),
             requests: RefCell::default(),
             base_path: base_path(&facts.options.monitor_base_path),
+            wall: facts.clock.wall(),
             outgoing: Outgoing::default(),
             load: Cell::default(),
             watchers: Rc::default(),
@@ -69,7 +72,7 @@ impl Site {
     }
 
     pub(super) fn time_of_day(&self, at: Now) -> SystemTime {
-        self.facts.clock.time_of_day(at)
+        SystemTime::UNIX_EPOCH + self.wall.at(at)
     }
 
     /// Per cent of one core that the process has taken lately. nats-server looks every second; here nothing happens
@@ -89,6 +92,15 @@ impl Site {
             });
         }
         self.load.get().percent
+    }
+
+    /// What the system account is called; empty where there is none.
+    pub(super) fn system_account(&self) -> &str {
+        let options = &self.facts.options;
+        let account = options.accounts.get(options.system_account.index());
+        account
+            .filter(|_| !options.no_system_account)
+            .map_or("", |account| account.name.as_str())
     }
 
     /// A place among those who watch the dashboard; none if it is full.

@@ -5,15 +5,18 @@
 //! - Whoever stops waiting leaves nothing behind: a shard keeps no cursor, and its answer goes nowhere.
 
 use super::reply::Refusal;
-use crate::base::ids::{ConnectionId, ShardId};
+use crate::base::ids::{AccountId, ConnectionId, ShardId};
 use crate::base::limits::SURVEYED_RECORDS;
+use crate::router::Traffic;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::pulse::Pulse;
 use crate::runtime::thread::{Directive, Inquiry};
 use crate::session::record::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
+use crate::shard::ended::Ended;
 use crate::shard::survey::{
-    Counts, Piece, Question, Ranked, Sums, WantedConnections, WantedSubscriptions,
+    AccountCounts, Counts, Piece, Question, Ranked, Sums, WantedConnections, WantedSubscriptions,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
@@ -143,9 +146,66 @@ pub(super) struct Open {
     pub(super) of_account: usize,
 }
 
-impl Scan<'_> {
-    pub(super) async fn sums(&self) -> Result<Sums, Refusal> {
+/// What goes on in accounts.
+#[derive(Debug, Default)]
+pub(super) struct PerAccount(BTreeMap<AccountId, InAccount>);
+
+/// What goes on in one account.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct InAccount {
+    /// Over its connections.
+    pub(super) sums: Sums,
+    pub(super) subscriptions: usize,
+    /// Its connections that are no more.
+    pub(super) ended: Ended,
+}
+
+impl PerAccount {
+    pub(super) fn of(&self, account: AccountId) -> InAccount {
+        self.0.get(&account).copied().unwrap_or_default()
+    }
+
+    /// Over all accounts.
+    pub(super) fn sums(&self) -> Sums {
         let mut sums = Sums::default();
+        for account in self.0.values() {
+            sums.add(&account.sums);
+        }
+        sums
+    }
+
+    fn entry(&mut self, account: AccountId) -> &mut InAccount {
+        self.0.entry(account).or_default()
+    }
+}
+
+impl InAccount {
+    fn add(&mut self, counts: &AccountCounts) {
+        self.subscriptions += counts.subscriptions;
+        self.ended.received.add(counts.ended.received);
+        self.ended.sent.add(counts.ended.sent);
+        self.ended.slow_consumers += counts.ended.slow_consumers;
+    }
+
+    /// Messages that its clients have published, ever.
+    pub(super) fn received(&self) -> Traffic {
+        let mut received = self.sums.received;
+        received.add(self.ended.received);
+        received
+    }
+
+    /// Messages that its clients were delivered, ever.
+    pub(super) fn sent(&self) -> Traffic {
+        let mut sent = self.sums.sent;
+        sent.add(self.ended.sent);
+        sent
+    }
+}
+
+impl Scan<'_> {
+    /// What goes on in each account that anything goes on in.
+    pub(super) async fn accounts(&self) -> Result<PerAccount, Refusal> {
+        let mut accounts = PerAccount::default();
         for shard in self.surveyor.shards() {
             let mut from = Some(0);
             while let Some(next) = from.take() {
@@ -154,12 +214,25 @@ impl Scan<'_> {
                     .ask(shard, Question::Sums { from: next })
                     .await?
                 {
-                    sums.add(&more);
+                    for (account, sums) in more {
+                        accounts.entry(account).sums.add(&sums);
+                    }
+                    from = next;
+                }
+            }
+            let mut from = Some(0);
+            while let Some(next) = from.take() {
+                let question = Question::Accounts { from: next };
+                if let Piece::Accounts { counts, next } = self.surveyor.ask(shard, question).await?
+                {
+                    for counts in counts {
+                        accounts.entry(counts.account).add(&counts);
+                    }
                     from = next;
                 }
             }
         }
-        Ok(sums)
+        Ok(accounts)
     }
 
     pub(super) async fn connections(&self, wanted: WantedConnections) -> Result<Open, Refusal> {

@@ -1,5 +1,6 @@
 //! The JSON of `CONNECT`. *Control path.*
 
+use crate::config::Secret;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
@@ -20,8 +21,14 @@ pub struct ConnectOptions {
     pub lang: String,
     pub version: String,
     pub user: String,
-    pub password: String,
-    pub token: String,
+    pub password: Secret,
+    pub token: Secret,
+    /// The public nkey of a user.
+    pub nkey: String,
+    /// That user's signature over the nonce of `INFO`.
+    pub signature: Secret,
+    /// A proxy's.
+    pub proxy_signature: Secret,
     /// A relic; any non-empty value is refused.
     pub account: String,
     pub new_account: bool,
@@ -41,8 +48,11 @@ impl Default for ConnectOptions {
             lang: String::new(),
             version: String::new(),
             user: String::new(),
-            password: String::new(),
-            token: String::new(),
+            password: Secret::default(),
+            token: Secret::default(),
+            nkey: String::new(),
+            signature: Secret::default(),
+            proxy_signature: Secret::default(),
             account: String::new(),
             new_account: false,
         }
@@ -125,10 +135,13 @@ impl<'de> Visitor<'de> for Merge<'_> {
                 "lang" => set(&mut options.lang, map)?,
                 "version" => set(&mut options.version, map)?,
                 "user" => set(&mut options.user, map)?,
-                "pass" => set(&mut options.password, map)?,
-                "auth_token" => set(&mut options.token, map)?,
+                "pass" => set_secret(&mut options.password, map)?,
+                "auth_token" => set_secret(&mut options.token, map)?,
+                "nkey" => set(&mut options.nkey, map)?,
+                "sig" => set_secret(&mut options.signature, map)?,
+                "proxy_sig" => set_secret(&mut options.proxy_signature, map)?,
                 "account" => set(&mut options.account, map)?,
-                "jwt" | "nkey" | "sig" | "proxy_sig" => set(&mut String::new(), map)?,
+                "jwt" => set(&mut String::new(), map)?,
                 _ => _ = map.next_value::<IgnoredAny>()?,
             }
         }
@@ -143,6 +156,13 @@ fn set<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
 ) -> Result<(), A::Error> {
     if let Some(value) = map.next_value::<Option<T>>()? {
         *field = value;
+    }
+    Ok(())
+}
+
+fn set_secret<'de, A: MapAccess<'de>>(field: &mut Secret, map: &mut A) -> Result<(), A::Error> {
+    if let Some(value) = map.next_value::<Option<String>>()? {
+        *field = Secret::new(value);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The JSON of `INFO`. *Control path.* Field names, order and omissions are nats-server's (`server.go`).
 
 use serde::Serialize;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 /// What the server says of itself to every client.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +20,12 @@ pub struct ServerInfo {
     pub headers: bool,
     #[serde(skip_serializing_if = "is_false")]
     pub auth_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_verify: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_available: bool,
     pub max_payload: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub connect_urls: Vec<String>,
@@ -33,7 +39,10 @@ struct ForClient<'a> {
     #[serde(flatten)]
     server: &'a ServerInfo,
     client_id: u64,
-    client_ip: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
     #[serde(skip_serializing_if = "is_false")]
     connect_info: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -43,31 +52,43 @@ struct ForClient<'a> {
 /// When an `INFO` is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
-    /// First thing on the connection, or whenever something has changed.
+    /// First thing on the connection.
+    Greeting,
+    /// Something has changed.
     Announcement,
     /// After the first `PING` of a client with `protocol` 1: which account it is bound to.
     Connected,
 }
 
-/// The account of everyone, as long as there are no others.
-const GLOBAL_ACCOUNT: &str = "$G";
+/// Whom an `INFO` is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Addressee<'a> {
+    pub client_id: u64,
+    /// Where it is; `None` as long as only its proxy is known.
+    pub address: Option<IpAddr>,
+    /// For the first one, if the server has any.
+    pub nonce: Option<&'a str>,
+    /// The account that the client is bound to.
+    pub account: &'a str,
+    /// What the client may send at most; the account may allow less than the server.
+    pub payload_max: u32,
+}
 
 impl ServerInfo {
     /// Appends `INFO {…}\r\n` for one client.
-    pub fn write_line(
-        &self,
-        into: &mut Vec<u8>,
-        client_id: u64,
-        client: SocketAddr,
-        occasion: Occasion,
-    ) {
+    pub fn write_line(&self, into: &mut Vec<u8>, to: &Addressee<'_>, occasion: Occasion) {
         let connected = occasion == Occasion::Connected;
+        let restricted = (to.payload_max != self.max_payload).then(|| ServerInfo {
+            max_payload: to.payload_max,
+            ..self.clone()
+        });
         let for_client = ForClient {
-            server: self,
-            client_id,
-            client_ip: client.ip().to_canonical().to_string(),
+            server: restricted.as_ref().unwrap_or(self),
+            client_id: to.client_id,
+            client_ip: to.address.map(|ip| ip.to_canonical()),
+            nonce: to.nonce,
             connect_info: connected,
-            remote_account: if connected { GLOBAL_ACCOUNT } else { "" },
+            remote_account: if connected { to.account } else { "" },
         };
         into.extend_from_slice(b"INFO ");
         serde_json::to_writer(&mut *into, &for_client).expect("plain data turns into JSON");

@@ -69,6 +69,32 @@ impl<'a> Run<'a> {
         self.tails.chunks(self.stride).map(move |tail| &tail[..len])
     }
 
+    /// The same messages with another subject: that of `first`, which is the same in all else.
+    pub fn with_first<'b>(&self, first: Message<'b>) -> Run<'b>
+    where
+        'a: 'b,
+    {
+        Run {
+            first,
+            count: self.count,
+            tails: self.tails,
+            stride: self.stride,
+        }
+    }
+
+    /// The same messages in runs of at most `count`.
+    pub fn parts(&self, count: usize) -> impl Iterator<Item = Run<'a>> + use<'a> {
+        let Run { first, stride, .. } = *self;
+        let len = first.tail.len();
+        self.tails.chunks(stride * count).map(move |tails| {
+            // What is between two tails is not part of a run's end.
+            let count = tails.len().div_ceil(stride);
+            let tails = &tails[..(count - 1) * stride + len];
+            let tail = &tails[..len];
+            Run::new(Message { tail, ..first }, count, tails, stride)
+        })
+    }
+
     /// One message after the other, each as a run of one.
     pub fn singly(&self) -> impl Iterator<Item = Run<'a>> + use<'a> {
         let first = self.first;

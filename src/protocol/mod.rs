@@ -7,11 +7,18 @@
 //! | [`message`] | a message on its way from a publisher to its subscribers |
 //! | [`connect`] | the JSON of `CONNECT` |
 //! | [`info`] | the JSON of `INFO` |
+//! | [`client_info`] | the JSON about a client, for services and events |
+//! | [`headers`] | header blocks |
+//! | [`trace_request`], [`trace_event`] | message tracing: what headers ask for, and the JSON of the answer |
 //! | [`reply`] | what else the server says: `PONG`, `+OK`, `-ERR`, the 503 of no-responders |
 
+pub mod client_info;
 pub mod connect;
+pub mod headers;
 pub mod info;
 pub mod message;
 pub mod op;
 pub mod parser;
 pub mod reply;
+pub mod trace_event;
+pub mod trace_request;

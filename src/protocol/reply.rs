@@ -11,6 +11,8 @@ pub enum ErrorReply<'a> {
     AuthenticationTimeout,
     ControlLineExceeded,
     ConnectionsExceeded,
+    ConnectionThrottled,
+    AccountConnectionsExceeded,
     SubscriptionsExceeded,
     PayloadViolation,
     UnknownOperation,
@@ -20,8 +22,8 @@ pub enum ErrorReply<'a> {
     InvalidPublishSubject,
     InvalidSubject,
     SubscriptionTooDeep(&'a [u8]),
-    SubscriptionToSystemQueue { subject: &'a [u8], queue: &'a [u8] },
-    PublishToReserved(&'a [u8]),
+    SubscriptionRefused { subject: &'a [u8], queue: &'a [u8] },
+    PublishRefused(&'a [u8]),
     ReplyReserved(&'a [u8]),
 }
 
@@ -34,6 +36,10 @@ impl ErrorReply<'_> {
             E::AuthenticationTimeout => "Authentication Timeout".into(),
             E::ControlLineExceeded => "maximum control line exceeded".into(),
             E::ConnectionsExceeded => "maximum connections exceeded".into(),
+            E::ConnectionThrottled => {
+                "Connection throttling is active. Please try again later.".into()
+            }
+            E::AccountConnectionsExceeded => "maximum account active connections exceeded".into(),
             E::SubscriptionsExceeded => "maximum subscriptions exceeded".into(),
             E::PayloadViolation => "Maximum Payload Violation".into(),
             E::UnknownOperation => "Unknown Protocol Operation".into(),
@@ -46,12 +52,19 @@ impl ErrorReply<'_> {
                 "Permissions Violation for Subscription to {}, too many tokens",
                 quoted(subject)
             ),
-            E::SubscriptionToSystemQueue { subject, queue } => format!(
+            E::SubscriptionRefused {
+                subject,
+                queue: b"",
+            } => format!(
+                "Permissions Violation for Subscription to {}",
+                quoted(subject)
+            ),
+            E::SubscriptionRefused { subject, queue } => format!(
                 "Permissions Violation for Subscription to {} using queue {}",
                 quoted(subject),
                 quoted(queue)
             ),
-            E::PublishToReserved(subject) => {
+            E::PublishRefused(subject) => {
                 format!("Permissions Violation for Publish to {}", quoted(subject))
             }
             E::ReplyReserved(reply) => {

@@ -1,7 +1,7 @@
 //! The one place that reads the time for shards.
 #![allow(clippy::disallowed_methods, reason = "this is where the clock is read")]
 
-use crate::base::clock::Now;
+use crate::base::clock::{Now, WallClock};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A spinning thread that has not had its core for this long was not alone on it.
@@ -11,25 +11,23 @@ const TAKEN_BY_OTHERS: Duration = Duration::from_micros(20);
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
-    /// What time of day it was then.
-    origin_of_day: SystemTime,
 }
 
 impl Clock {
     pub fn start() -> Clock {
         Clock {
             origin: Instant::now(),
-            origin_of_day: SystemTime::now(),
         }
+    }
+
+    /// What the calendar says, from now on by this clock.
+    pub fn wall(self) -> WallClock {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        WallClock::showing(since_epoch.unwrap_or_default(), self.now())
     }
 
     pub fn now(self) -> Now {
         Now::from_duration(self.origin.elapsed())
-    }
-
-    /// The time of day at `now`, as seen from the start: a clock that was set meanwhile changes nothing.
-    pub fn time_of_day(self, now: Now) -> SystemTime {
-        self.origin_of_day + now.since(Now::ZERO)
     }
 
     /// Spins until `is_done`, at most for `budget`, and only while nobody else wants the core: it offers the core to others

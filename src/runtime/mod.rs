@@ -8,10 +8,13 @@
 //! | `ring` | the shard's own io_uring for sockets |
 //! | `buffers` | receive buffers lent to the kernel |
 //! | `socket` | one connection's socket: what is in flight, what it waits for |
+//! | [`tls_files`] | certificates and keys, read at start and on reload |
+//! | `stages` | what is between a socket and its session: an opening, or TLS |
 //! | `acceptor` | new connections, and which shard gets them |
 //! | [`doorbell`] | waking a shard that sleeps |
 //! | [`listener`] | listening sockets |
 //! | [`logger`] | the log thread |
+//! | [`password_worker`] | threads that compare passwords with bcrypt hashes |
 //! | [`clock`] | the one place that reads the time |
 //! | [`pulse`] | what a pump counts of its own work |
 //! | [`usage`] | what the process takes of the machine |
@@ -20,12 +23,17 @@ mod acceptor;
 mod buffers;
 pub mod clock;
 pub mod doorbell;
+mod idle;
 pub mod listener;
 pub mod logger;
+pub mod password_worker;
 pub mod probe;
 pub mod pulse;
 mod pump;
 mod ring;
+mod scheduling;
 mod socket;
+mod stages;
 pub mod thread;
+pub mod tls_files;
 pub mod usage;

@@ -16,6 +16,8 @@ pub struct Pulse {
     /// How often it looked around before going to sleep, and how often that spared the sleep.
     pub spins: u64,
     pub spins_paid: u64,
+    /// How often it slept on so that single arrivals could gather.
+    pub lingers: u64,
     pub parks: u64,
     /// Pieces of received bytes, and batches given to the kernel.
     pub reads: u64,

@@ -1,8 +1,8 @@
 //! The turn, as one glommio task per shard: it moves bytes between the ring and the shard. *Hot path.*
 //!
 //! The order of a turn is the shard's (`crate::shard`); what belongs to this file is when to sleep. An idle shard looks
-//! around for a moment, if that has paid off the last time, and then parks its executor on the shard's eventfd. That
-//! way glommio's own timers and files go on working, and completions, other shards and directives all wake it.
+//! around for a moment, if that has paid off the last time, and then sleeps in its ring, where completions, other shards and
+//! directives all wake it (docs/decisions/0006).
 //!
 //! Invariants
 //! - A received buffer is given back to the kernel as soon as the session has seen it; while the shard is congested
@@ -10,30 +10,29 @@
 //! - A socket is closed only when nothing of it is queued or in flight.
 #![allow(unsafe_code)]
 
+mod staged;
+
 use super::acceptor::{Acceptor, Arrival};
 use super::buffers::{BUFFERS, Lent};
 use super::clock::Clock;
 use super::doorbell::Doorbells;
+use super::idle::{Activity, Idle, LINGER_COMPLETIONS};
 use super::logger::Logger;
+use super::password_worker::PasswordWorkers;
 use super::pulse::Pulse;
 use super::ring::{Event, Ring};
-use super::socket::{InFlight, Socket, Sockets};
+use super::socket::{InFlight, Load, Socket, Sockets};
 use super::thread::{Common, Directive, Report};
 use crate::base::clock::Now;
 use crate::base::ids::{ConnectionId, ShardId};
 use crate::base::log::{Level, Record};
-use crate::router::Batch;
 use crate::session::close::CloseReason;
 use crate::shard::{Effect, Shard};
-use futures_lite::future::or;
-use glommio::io::BufferedFile;
 use glommio::timer::Timer;
 use rustix::io::Errno;
+use staged::Staged;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd};
-use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
@@ -45,7 +44,7 @@ const MAKE_WAY_EVERY: Duration = Duration::from_millis(10);
 /// More than this received and sent between two idle moments is a stream rather than an exchange of messages.
 const STREAM_BYTES: usize = 4 * 1024;
 /// How long a closed connection may take to swallow what it is still owed.
-const LINGER: Duration = Duration::from_secs(1);
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// Drives one shard.
 #[derive(Debug)]
@@ -56,8 +55,11 @@ pub(super) struct Pump {
     directives: Receiver<Directive>,
     reports: Sender<Report>,
     logger: Logger,
+    passwords: PasswordWorkers,
     clock: Clock,
-    spin: Duration,
+    idle: Idle,
+    arrivals: u64,
+    talks: u64,
     acceptor: Option<Acceptor>,
     sockets: Sockets,
     events: Vec<Event>,
@@ -68,12 +70,11 @@ pub(super) struct Pump {
     /// Connections whose session is over and whose socket is still open.
     closing: Vec<ConnectionId>,
     log: Vec<Record>,
+    staged: Staged,
     /// The time of this turn.
     now: Now,
     pulse: Pulse,
     made_way_at: Now,
-    /// Whether a little spinning would have spared the last sleep.
-    spin_pays: bool,
     /// Bytes received and sent since the shard last had nothing to do.
     moved: usize,
     is_stopping: bool,
@@ -99,10 +100,12 @@ impl Pump {
             bells,
             reports,
             logger,
+            passwords,
             clock,
-            spin,
+            patience,
+            entrance,
         } = common;
-        let ring = Ring::new(bells.eventfd(shard.id()))?;
+        let ring = Ring::new()?;
         Ok(Pump {
             shard,
             ring,
@@ -110,8 +113,11 @@ impl Pump {
             directives,
             reports,
             logger,
+            passwords,
             clock,
-            spin,
+            idle: Idle::new(patience),
+            arrivals: 0,
+            talks: 0,
             acceptor,
             sockets: Sockets::default(),
             events: Vec::new(),
@@ -120,10 +126,10 @@ impl Pump {
             rearm: Vec::new(),
             closing: Vec::new(),
             log: Vec::new(),
+            staged: Staged::new(entrance),
             now: Now::ZERO,
             pulse: Pulse::default(),
             made_way_at: Now::ZERO,
-            spin_pays: true,
             moved: 0,
             is_stopping: false,
         })
@@ -134,7 +140,7 @@ impl Pump {
     /// # Errors
     /// When the ring fails.
     pub(super) async fn run(mut self) -> io::Result<()> {
-        let mut ear = Ear::new(self.bells.eventfd(self.id()))?;
+        self.ring.listen(self.bells.eventfd(self.shard.id()));
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.arm(&mut self.ring);
         }
@@ -142,8 +148,11 @@ impl Pump {
         while !(self.is_stopping && self.sockets.are_all_closed()) {
             if self.turn()? {
                 self.make_way().await;
+            } else if let Some(at_most) = self.linger() {
+                self.pulse.lingers += 1;
+                self.ring.sleep(LINGER_COMPLETIONS, Some(at_most))?;
             } else if !self.spin() {
-                self.park(&mut ear).await?;
+                self.park()?;
             }
         }
         self.report(Report::Stopped);
@@ -188,6 +197,7 @@ impl Pump {
         {
             self.shard.run_timers();
         }
+        busy |= self.run_openings();
         self.retry_accept(now);
         self.flush();
         self.perform_effects(now);
@@ -210,8 +220,10 @@ impl Pump {
             match event {
                 Event::Received { id, bytes, is_last } => {
                     let turn = self.pulse.turns;
+                    self.arrivals += 1;
                     if let Some(socket) = self.sockets.get(id) {
                         socket.heard_in_turn = turn;
+                        self.talks += u64::from(std::mem::take(&mut socket.was_told));
                     }
                     self.inbox.push_back(Inbound::Bytes(id, bytes));
                     if is_last {
@@ -241,6 +253,10 @@ impl Pump {
                 }
                 Event::Sent { id, result } => self.sent(id, result),
                 Event::Writable { id } => self.send_rest(id),
+                Event::Rung { is_last: true } => {
+                    self.ring.listen(self.bells.eventfd(self.shard.id()));
+                }
+                Event::Rung { is_last: false } => {}
                 Event::Accepted { result, is_last } => {
                     let Some(acceptor) = &mut self.acceptor else {
                         continue;
@@ -278,20 +294,32 @@ impl Pump {
             };
             busy = true;
             match inbound {
-                Inbound::Bytes(id, lent) => {
+                Inbound::Bytes(id, mut lent) => {
                     self.pulse.reads += 1;
                     self.moved += self.ring.bytes(&lent).len();
-                    if self.sockets.get(id).is_some_and(|socket| !socket.has_ended) {
-                        self.shard.receive(id, self.ring.bytes(&lent));
+                    match self.sockets.get(id) {
+                        None => {}
+                        Some(socket) if socket.has_ended => {}
+                        Some(socket) if socket.stages.is_none() => {
+                            self.shard.receive(id, self.ring.bytes(&lent));
+                        }
+                        Some(_) => self.receive_staged(id, &mut lent),
                     }
                     self.ring.give_back(lent);
                     self.flush_heavy();
                 }
                 Inbound::End(id, reason) => {
+                    let Some(socket) = self.sockets.get(id) else {
+                        continue;
+                    };
+                    let is_staged = socket.stages.is_some();
+                    if is_staged {
+                        self.cut_off(id);
+                    }
                     if let Some(socket) = self.sockets.get(id) {
                         socket.has_ended = true;
-                        self.shard.hang_up(id, reason);
                     }
+                    self.shard.hang_up(id, reason);
                 }
             }
         }
@@ -306,6 +334,10 @@ impl Pump {
         while let Ok(directive) = self.directives.try_recv() {
             match directive {
                 Directive::Adopt(arrival) => self.adopt(arrival),
+                Directive::PasswordChecked(id, is_right) => {
+                    self.shard.password_checked(id, is_right);
+                }
+                Directive::Entrance(entrance) => self.staged.entrance = entrance,
                 Directive::StopAccepting => {
                     if let Some(acceptor) = &mut self.acceptor {
                         acceptor.stop(&mut self.ring);
@@ -335,15 +367,19 @@ impl Pump {
             address,
             is_welcome,
         } = arrival;
-        let id = if is_welcome {
-            self.shard.connect(number, address)
-        } else {
-            self.shard.turn_away(number, address)
+        let id = match (is_welcome, &self.staged.entrance) {
+            (true, None) => self.shard.connect(number, address),
+            (true, Some(_)) => self.shard.admit(number, address),
+            (false, _) => {
+                let greeting = self.staged.farewell_greeting();
+                self.shard.turn_away(number, address, greeting)
+            }
         };
         let socket = self.sockets.insert(Socket::new(socket, id));
         if is_welcome {
             socket.is_receiving = true;
             self.ring.receive(socket.fd(), id);
+            self.staged.begin(socket);
         }
     }
 
@@ -383,60 +419,76 @@ impl Pump {
         while let Some(id) = self.shard.next_dirty() {
             self.send(id, true);
         }
+        while let Some(id) = self.staged.to_send.pop() {
+            self.send(id, true);
+        }
     }
 
     fn send(&mut self, id: ConnectionId, may_defer: bool) {
+        let Some(socket) = self.sockets.get(id) else {
+            return;
+        };
+        if socket.stages.is_some() {
+            return self.send_staged(id, may_defer);
+        }
         let Some(batch) = self.shard.take_batch(id) else {
             return;
         };
         self.moved += batch.len();
+        self.send_load(id, Load::Plain(batch), may_defer);
+    }
+
+    #[inline]
+    fn send_load(&mut self, id: ConnectionId, load: Load, may_defer: bool) {
         self.pulse.sends += 1;
         let Some(socket) = self.sockets.get(id) else {
-            unreachable!("an open outbox has a socket");
+            unreachable!("who sends has a socket");
         };
         assert!(
             socket.in_flight.is_none(),
-            "at most one batch of a connection is in flight"
+            "at most one load of a connection is in flight"
         );
-        let deferred = batch
+        socket.was_told = true;
+        let deferred = load
             .as_one_slice()
             .filter(|bytes| may_defer && bytes.len() <= RING_SEND_MAX);
         match deferred {
             Some(bytes) => {
-                // SAFETY: the batch is owned by `in_flight` until the send has completed, and its heap memory stays
-                // where it is when the batch moves.
+                // SAFETY: the load is owned by `in_flight` until the send has completed, and its heap memory stays
+                // where it is when the load moves.
                 unsafe { self.ring.send(socket.fd(), id, bytes) };
                 socket.in_flight = Some(InFlight {
-                    batch,
+                    load,
                     sent: 0,
                     in_kernel: true,
                 });
                 self.shard.batch_delayed();
             }
-            None => self.send_now(id, batch, 0),
+            None => self.send_now(id, load, 0),
         }
     }
 
     /// Sends what the socket takes; waits for room for the rest.
-    fn send_now(&mut self, id: ConnectionId, batch: Batch, skip: usize) {
+    fn send_now(&mut self, id: ConnectionId, load: Load, skip: usize) {
         let Some(socket) = self.sockets.get(id) else {
             unreachable!("who sends has a socket");
         };
-        let Ok(sent) = socket.send_now(&batch, skip) else {
-            self.shard.batch_finished(id, batch);
+        let Ok(sent) = socket.send_now(&load, skip) else {
+            self.finished(id, load);
             self.shard.hang_up(id, CloseReason::WriteError);
             return;
         };
-        if sent > 0 {
-            self.shard.batch_progressed(id, sent);
-        }
         let sent = skip + sent;
-        if sent == batch.len() {
-            self.shard.batch_finished(id, batch);
+        if sent > skip {
+            let progress = load.of_batch(sent) - load.of_batch(skip);
+            self.shard.batch_progressed(id, progress);
+        }
+        if sent == load.len() {
+            self.finished(id, load);
             return;
         }
         socket.in_flight = Some(InFlight {
-            batch,
+            load,
             sent,
             in_kernel: false,
         });
@@ -450,8 +502,17 @@ impl Pump {
             .sockets
             .get(id)
             .and_then(|socket| socket.in_flight.take_if(waiting));
-        if let Some(InFlight { batch, sent, .. }) = in_flight {
-            self.send_now(id, batch, sent);
+        if let Some(InFlight { load, sent, .. }) = in_flight {
+            self.send_now(id, load, sent);
+        }
+    }
+
+    /// A load has been sent, or never will be.
+    #[inline]
+    fn finished(&mut self, id: ConnectionId, load: Load) {
+        match load {
+            Load::Plain(batch) => self.shard.batch_finished(id, batch),
+            Load::Staged { bytes, batch } => self.finished_staged(id, bytes, batch),
         }
     }
 
@@ -464,20 +525,21 @@ impl Pump {
         else {
             unreachable!("a socket outlives its sends");
         };
-        let InFlight { batch, sent, .. } = in_flight;
+        let InFlight { load, sent, .. } = in_flight;
         match result {
             Ok(taken) => {
-                self.shard.batch_progressed(id, taken);
+                let progress = load.of_batch(sent + taken) - load.of_batch(sent);
+                self.shard.batch_progressed(id, progress);
                 let sent = sent + taken;
-                if sent == batch.len() {
-                    self.shard.batch_finished(id, batch);
+                if sent == load.len() {
+                    self.finished(id, load);
                 } else {
-                    self.send_now(id, batch, sent);
+                    self.send_now(id, load, sent);
                 }
             }
-            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => self.send_now(id, batch, sent),
+            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => self.send_now(id, load, sent),
             Err(_) => {
-                self.shard.batch_finished(id, batch);
+                self.finished(id, load);
                 self.shard.hang_up(id, CloseReason::WriteError);
             }
         }
@@ -486,33 +548,45 @@ impl Pump {
     fn perform_effects(&mut self, now: Now) {
         let mut effects = std::mem::take(&mut self.effects);
         self.shard.take_effects(&mut effects);
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Close(id) => {
-                    if let Some(socket) = self.sockets.get(id) {
-                        socket.lingers_until = Some(now.after(LINGER));
-                        self.closing.push(id);
-                    }
+        // One may lead to another, and nothing must be left undone: the shard may go to sleep after this.
+        while !effects.is_empty() {
+            for effect in effects.drain(..) {
+                self.perform(effect, now);
+            }
+            self.shard.take_effects(&mut effects);
+        }
+        self.effects = effects;
+    }
+
+    fn perform(&mut self, effect: Effect, now: Now) {
+        match effect {
+            Effect::Close(id) => {
+                if let Some(socket) = self.sockets.get(id) {
+                    socket.lingers_until = Some(now.after(FAREWELL_MAX));
+                    self.closing.push(id);
                 }
-                Effect::PauseReading(id) => {
-                    let Some(socket) = self.sockets.get(id) else {
-                        continue;
-                    };
+            }
+            Effect::PauseReading(id) => {
+                if let Some(socket) = self.sockets.get(id) {
                     socket.wants_bytes = false;
                     if socket.is_receiving {
                         self.ring.cancel_receive(id);
                     }
                 }
-                Effect::ResumeReading(id) => {
-                    if let Some(socket) = self.sockets.get(id) {
-                        socket.wants_bytes = true;
-                        self.rearm.push(id);
-                    }
-                }
-                Effect::Deserted => self.report(Report::Deserted),
             }
+            Effect::ResumeReading(id) => {
+                if let Some(socket) = self.sockets.get(id) {
+                    socket.wants_bytes = true;
+                    self.rearm.push(id);
+                }
+            }
+            Effect::CheckPassword(id, check) => {
+                if !self.passwords.submit(self.shard.id(), id, check) {
+                    self.shard.password_unchecked(id);
+                }
+            }
+            Effect::Deserted => self.report(Report::Deserted),
         }
-        self.effects = effects;
     }
 
     fn rearm_receives(&mut self) {
@@ -546,16 +620,13 @@ impl Pump {
     fn close_sockets(&mut self, now: Now) {
         let mut index = 0;
         while let Some(id) = self.closing.get(index).copied() {
-            let owed = self.shard.pending(id);
+            let owed = self.shard.pending(id) > 0 || self.says_goodbye(id);
             let Some(socket) = self.sockets.get(id) else {
                 unreachable!("a socket stays until it is closed here");
             };
             let is_late = socket.lingers_until.is_some_and(|until| until <= now);
-            let in_kernel = socket
-                .in_flight
-                .as_ref()
-                .is_some_and(|batch| batch.in_kernel);
-            if owed > 0 && !is_late && !socket.has_ended {
+            let in_kernel = socket.in_flight.as_ref().is_some_and(|load| load.in_kernel);
+            if owed && !is_late && !socket.has_ended {
                 index += 1;
             } else if in_kernel {
                 // The kernel still reads the batch. Without a connection it will soon let go of it.
@@ -582,9 +653,14 @@ impl Pump {
         }
     }
 
-    #[inline]
-    fn has_work(&mut self) -> bool {
-        self.ring.has_work() || self.shard.has_arrivals() || self.bells.has_mail(self.shard.id())
+    /// How long to sleep without being woken by single arrivals, if at all.
+    fn linger(&mut self) -> Option<Duration> {
+        let activity = Activity {
+            messages: self.shard.messages(),
+            arrivals: self.arrivals,
+            talks: self.talks,
+        };
+        self.idle.linger(self.now, activity)
     }
 
     /// Looks around for a moment before going to sleep; says whether something came.
@@ -593,37 +669,35 @@ impl Pump {
     /// the client at the other end its turn on the core. It is for the single messages that somebody waits for.
     fn spin(&mut self) -> bool {
         let is_stream = std::mem::take(&mut self.moved) > STREAM_BYTES;
-        if self.spin.is_zero() || !self.spin_pays || is_stream {
+        if is_stream {
             return false;
         }
-        let (clock, budget) = (self.clock, self.spin);
-        self.spin_pays = clock.spin(budget, || self.has_work());
-        self.pulse.spins += 1;
-        self.pulse.spins_paid += u64::from(self.spin_pays);
-        self.spin_pays
+        let Pump {
+            idle,
+            clock,
+            ring,
+            shard,
+            bells,
+            pulse,
+            ..
+        } = self;
+        let spun = idle.spin(*clock, || has_work(ring, shard, bells));
+        pulse.spins += u64::from(spun.is_some());
+        pulse.spins_paid += u64::from(spun == Some(true));
+        spun == Some(true)
     }
 
     /// Sleeps until there is something to do.
-    async fn park(&mut self, ear: &mut Ear) -> io::Result<()> {
+    fn park(&mut self) -> io::Result<()> {
         let slept_at = self.clock.now();
         self.pulse.parks += 1;
         self.bells.fall_asleep(self.id());
-        self.ring.listen_to_bell(true);
-        if !self.has_work() {
-            match self.wake_at() {
-                None => ear.hear().await?,
-                Some(at) => {
-                    let timer = async {
-                        Timer::new(at.since(slept_at)).await;
-                        Ok(())
-                    };
-                    or(ear.hear(), timer).await?;
-                }
-            }
+        if !has_work(&mut self.ring, &self.shard, &self.bells) {
+            let at_most = self.wake_at().map(|at| at.since(slept_at));
+            self.ring.sleep(1, at_most)?;
         }
-        self.ring.listen_to_bell(false);
         self.bells.wake_up(self.id());
-        self.spin_pays = self.clock.now().since(slept_at) < self.spin;
+        self.idle.slept(self.clock.now().since(slept_at));
         Ok(())
     }
 
@@ -631,55 +705,24 @@ impl Pump {
         let lingering = self
             .closing
             .first()
-            .map(|_| self.clock.now().after(LINGER / 10));
+            .map(|_| self.clock.now().after(FAREWELL_MAX / 10));
         let retry = self.acceptor.as_ref().and_then(Acceptor::retry_at);
         // A full lane rings no bell when it empties.
         let congested = self
             .shard
             .is_congested()
             .then(|| self.clock.now().after(CONGESTION_POLL));
-        [self.shard.deadline(), retry, lingering, congested]
+        let opening = self.staged.deadline();
+        [self.shard.deadline(), retry, lingering, congested, opening]
             .into_iter()
             .flatten()
             .min()
     }
 }
 
-/// Listens to the shard's bell by reading its eventfd through glommio.
-///
-/// A read that was begun is never given up: cancelled, it could still swallow the next ring while a newer read waits
-/// for it, and the shard would sleep on.
-struct Ear {
-    bell: Rc<BufferedFile>,
-    read: Option<Pin<Box<dyn Future<Output = io::Result<()>>>>>,
-}
-
-impl Ear {
-    fn new(bell: BorrowedFd<'_>) -> io::Result<Ear> {
-        let eventfd = rustix::io::dup(bell)?;
-        // SAFETY: the descriptor was just made and belongs to nobody else; the file closes it.
-        let bell = unsafe { BufferedFile::from_raw_fd(eventfd.into_raw_fd()) };
-        Ok(Ear {
-            bell: Rc::new(bell),
-            read: None,
-        })
-    }
-
-    /// Waits for the bell. Dropped before it has rung, it goes on listening for the next call.
-    async fn hear(&mut self) -> io::Result<()> {
-        let bell = &self.bell;
-        let read = self.read.get_or_insert_with(|| {
-            let bell = Rc::clone(bell);
-            Box::pin(async move {
-                let read = bell.read_at(0, size_of::<u64>()).await;
-                read.map(drop)
-                    .map_err(|error| io::Error::other(error.to_string()))
-            })
-        });
-        let heard = read.await;
-        self.read = None;
-        heard
-    }
+#[inline]
+fn has_work(ring: &mut Ring, shard: &Shard, bells: &Doorbells) -> bool {
+    ring.has_work() || shard.has_arrivals() || bells.has_mail(shard.id())
 }
 
 /// How often a shard that waits for room on a lane looks again.
@@ -688,9 +731,9 @@ const CONGESTION_POLL: Duration = Duration::from_micros(100);
 impl Drop for Pump {
     fn drop(&mut self) {
         for socket in self.sockets.drain() {
-            if let Some(in_flight) = socket.in_flight.filter(|batch| batch.in_kernel) {
+            if let Some(in_flight) = socket.in_flight.filter(|load| load.in_kernel) {
                 // The kernel may read it until the process ends.
-                std::mem::forget(in_flight.batch);
+                std::mem::forget(in_flight.load);
             }
         }
         if std::thread::panicking() {

@@ -1,7 +1,7 @@
 //! The shard's own io_uring for sockets: multishot accept and receive, sends that leave with one system call. *Hot path.*
 //!
 //! Set up for one thread (`SINGLE_ISSUER | DEFER_TASKRUN | COOP_TASKRUN`): completions are made when this thread asks
-//! for them, never in between. An eventfd tells of completions while the thread sleeps, and only then.
+//! for them, never in between. An idle thread sleeps in the ring itself; the shard's bell is one of the things it waits for.
 //!
 //! Why `unsafe`: submissions name memory and descriptors that the kernel uses later. What it buys is DESIGN §4's table:
 //! an unbatched round trip costs 2 system calls instead of 10.
@@ -10,11 +10,12 @@
 use super::buffers::{Buffers, Lent};
 use crate::base::ids::ConnectionId;
 use io_uring::squeue::Entry;
-use io_uring::types::{CancelBuilder, Fd};
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 const SUBMISSIONS: u32 = 1024;
 const COMPLETIONS: u32 = 16 * 1024;
@@ -48,6 +49,10 @@ pub(super) enum Event {
     Writable {
         id: ConnectionId,
     },
+    /// Somebody has rung the bell; with `is_last` it must be listened to anew.
+    Rung {
+        is_last: bool,
+    },
 }
 
 /// The io_uring and its receive buffers. Field order matters: the io_uring must go before the memory it writes to.
@@ -63,18 +68,15 @@ enum Kind {
     Send = 3,
     Writable = 4,
     Cancel = 5,
+    Bell = 6,
 }
 
 impl Ring {
-    /// Sets the ring up; `bell` will be written to when something completes, while [`Ring::listen_to_bell`] is on.
-    ///
     /// # Errors
     /// When the kernel refuses; [`super::probe`] knows what to make of it.
-    pub(super) fn new(bell: BorrowedFd<'_>) -> io::Result<Ring> {
-        let mut uring = builder().build(SUBMISSIONS)?;
+    pub(super) fn new() -> io::Result<Ring> {
+        let uring = builder().build(SUBMISSIONS)?;
         let buffers = Buffers::register(&uring)?;
-        uring.submitter().register_eventfd(bell.as_raw_fd())?;
-        uring.completion().disable_eventfd();
         Ok(Ring { uring, buffers })
     }
 
@@ -93,14 +95,31 @@ impl Ring {
         !self.uring.submission().is_empty()
     }
 
-    /// Switches the bell on (before sleeping) or off.
-    pub(super) fn listen_to_bell(&mut self, on: bool) {
-        let completions = self.uring.completion();
-        if on {
-            completions.enable_eventfd();
-        } else {
-            completions.disable_eventfd();
+    /// Hears every ring of an eventfd from now on, asleep or awake. Nobody has to read it.
+    pub(super) fn listen(&mut self, bell: BorrowedFd<'_>) {
+        let interest = libc::POLLIN as u32;
+        let entry = opcode::PollAdd::new(Fd(bell.as_raw_fd()), interest)
+            .multi(true)
+            .build();
+        self.queue(entry.user_data(user_data(Kind::Bell, NOBODY)));
+    }
+
+    /// Submits what is queued and sleeps until so many `completions` are there, `at_most` that long.
+    ///
+    /// # Errors
+    /// When the ring itself fails.
+    pub(super) fn sleep(
+        &mut self,
+        completions: usize,
+        at_most: Option<Duration>,
+    ) -> io::Result<()> {
+        let timespec = at_most.map(Timespec::from);
+        let mut until = SubmitArgs::new();
+        if let Some(timespec) = &timespec {
+            until = until.timespec(timespec);
         }
+        let slept = self.uring.submitter().submit_with_args(completions, &until);
+        tolerate(slept, &[libc::ETIME, libc::EBUSY, libc::EINTR])
     }
 
     /// Submits what is queued, runs what the kernel has deferred, and appends what has completed.
@@ -129,12 +148,7 @@ impl Ring {
                 .submitter()
                 .enter::<libc::sigset_t>(queued, 0, GET_EVENTS, None)
         };
-        match entered {
-            Ok(_) => Ok(()),
-            // The completion queue is full, or a signal came: what is there is reaped, the rest is tried again.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EINTR)) => Ok(()),
-            Err(error) => Err(error),
-        }
+        tolerate(entered, &[libc::EBUSY, libc::EINTR])
     }
 
     /// Arms a multishot accept.
@@ -194,14 +208,18 @@ impl Ring {
         self.buffers.bytes(lent)
     }
 
+    #[inline]
+    pub(super) fn bytes_mut(&mut self, lent: &mut Lent) -> &mut [u8] {
+        self.buffers.bytes_mut(lent)
+    }
+
     pub(super) fn give_back(&mut self, lent: Lent) {
         self.buffers.give_back(lent);
     }
 
     fn cancel(&mut self, what: u64) {
         let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(what)).build();
-        let none = ConnectionId { slot: 0, reuse: 0 };
-        self.queue(entry.user_data(user_data(Kind::Cancel, none)));
+        self.queue(entry.user_data(user_data(Kind::Cancel, NOBODY)));
     }
 
     #[inline]
@@ -215,6 +233,24 @@ impl Ring {
             let queued = self.uring.submission().len();
             self.enter(queued).expect("the ring works");
         }
+    }
+}
+
+/// What has no connection.
+const NOBODY: ConnectionId = ConnectionId { slot: 0, reuse: 0 };
+
+/// What is not an error: the completion queue is full, a signal came, or the time is over. What is there is reaped, the
+/// rest is tried again.
+fn tolerate(entered: io::Result<usize>, tolerable: &[i32]) -> io::Result<()> {
+    match entered {
+        Err(error)
+            if !error
+                .raw_os_error()
+                .is_some_and(|code| tolerable.contains(&code)) =>
+        {
+            Err(error)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -263,6 +299,7 @@ fn event(buffers: &Buffers, entry: &cqueue::Entry) -> Option<Event> {
         }
         kind if kind == Kind::Send as u64 => Event::Sent { id, result },
         kind if kind == Kind::Writable as u64 => Event::Writable { id },
+        kind if kind == Kind::Bell as u64 => Event::Rung { is_last },
         kind if kind == Kind::Accept as u64 => {
             let result = result.map(|_| {
                 // SAFETY: the kernel has just opened this descriptor for us and nobody else knows it.

@@ -4,22 +4,27 @@ use super::acceptor::Acceptor;
 use super::clock::Clock;
 use super::doorbell::Doorbells;
 use super::logger::Logger;
+use super::password_worker::PasswordWorkers;
 use super::probe;
 use super::pulse::Pulse;
 use super::pump::Pump;
-use crate::base::ids::ShardId;
+use super::scheduling;
+use crate::base::ids::{ConnectionId, ShardId};
 use crate::shard::Shard;
 use crate::shard::survey::{Piece, Question};
+use crate::wire::opening::Entrance;
 use core_affinity::CoreId;
 use glommio::{LocalExecutorBuilder, Placement};
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use super::acceptor::Arrival;
+pub use super::idle::Patience;
 
 /// glommio's preemption timer, as good as off. When it has fired before the executor looks at its task queues, which a
 /// short one does whenever the thread is descheduled at the wrong moment, glommio 0.9 parks with a runnable task in the
@@ -33,6 +38,10 @@ const FILE_MEMORY: usize = 64 * 1024;
 pub enum Directive {
     /// Take this connection in.
     Adopt(Arrival),
+    /// The password of this connection has been compared, and was right or not.
+    PasswordChecked(ConnectionId, bool),
+    /// Connections that come from now on are asked for this before their sessions begin.
+    Entrance(Option<Arc<Entrance>>),
     /// Close the listening socket; for shard 0.
     StopAccepting,
     /// Tell clients that the server is about to go, and close them one by one after the grace period.
@@ -82,8 +91,11 @@ pub struct Common {
     pub bells: Doorbells,
     pub reports: Sender<Report>,
     pub logger: Logger,
+    pub passwords: PasswordWorkers,
     pub clock: Clock,
-    pub spin: Duration,
+    pub patience: Patience,
+    /// What connections are asked for before their sessions begin; `None` is nothing.
+    pub entrance: Option<Arc<Entrance>>,
 }
 
 /// The cores this process may use, in order.
@@ -130,6 +142,7 @@ fn run(
     {
         return Err(format!("could not be pinned to core {}", core.id));
     }
+    scheduling::ask_for_short_slices();
     let executor = LocalExecutorBuilder::new(Placement::Unbound)
         .name(&format!("shard-{}", shard.id()))
         .io_memory(FILE_MEMORY)

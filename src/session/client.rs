@@ -8,44 +8,48 @@
 //! - A client that has not said who it is can neither publish nor subscribe.
 //! - Whoever calls [`Client::end`] ends all its subscriptions; no other shard or session knows of it afterwards.
 
+mod account;
+mod connect;
+mod message_trace;
+mod permissions;
+mod publish;
 mod record;
+mod subscribe;
 mod trace;
+mod transport;
 
 use super::close::CloseReason;
 use super::settings::Settings;
+use crate::auth::{CertificateFacts, Identity, Nonce, PasswordCheck};
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
-use crate::base::limits::SHARED_TAIL_BYTES;
+use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
 use crate::base::log::{Level, Log};
-use crate::config::Auth;
-use crate::interest::{Memo, Scouted, SubscriptionId};
+use crate::interest::{Memo, Scope, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
-use crate::protocol::info::Occasion;
-use crate::protocol::message::{Message, Run, write_tail};
+use crate::protocol::info::{Addressee, Occasion};
+use crate::protocol::message::Run;
 use crate::protocol::op::Op;
 use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
-use crate::protocol::reply::{self, ErrorReply, quoted};
-use crate::router::{Publisher, Router, Sender, Traffic};
-use crate::subject::{self, Pattern};
+use crate::protocol::reply::{self, ErrorReply};
+use crate::router::{Router, Traffic};
+use crate::wire::opening::Greeting;
+use crate::wire::tls::Secured;
+use account::Place;
 use bytes::Bytes;
-use foldhash::fast::FixedState;
+use connect::Checking;
 use hashbrown::HashTable;
-use std::hash::BuildHasher;
+use permissions::Granted;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 
-/// The first ping comes early, to learn the round-trip time (nats-server `firstClientPingInterval`).
-const FIRST_PING_AFTER: Duration = Duration::from_secs(2);
 /// How often the round-trip time is measured even on a busy connection.
 const RTT_EVERY: Duration = Duration::from_secs(3600);
 /// Carried bytes for which room is made at once; beyond, it grows with what really arrives.
 const CARRY_AT_ONCE: usize = 256 * 1024;
 /// An empty carry buffer larger than this is given back.
 const CARRY_KEPT: usize = 4096;
-/// The queue group of the server's own subscriptions.
-const SYSTEM_QUEUE: &[u8] = b"_sys_";
-
 /// Protocol state of one client.
 #[derive(Debug)]
 pub struct Client {
@@ -53,6 +57,18 @@ pub struct Client {
     number: ClientNumber,
     address: SocketAddr,
     options: Box<ConnectOptions>,
+    /// Who it is; of use once the stage is `Connected`.
+    identity: Identity,
+    /// What it may do; `None` is everything.
+    granted: Option<Box<Granted>>,
+    /// What log lines show of it, with quotes, once it has been let in: `"v1.0:go:name" - "$G/user:bob"`.
+    label: Box<str>,
+    /// What its certificate says, if it has shown one.
+    certificate: Option<Box<CertificateFacts>>,
+    /// What its TLS handshake came to, if there was one.
+    secured: Option<Box<Secured>>,
+    /// What it may do where it is.
+    place: Place,
     stage: Stage,
     carry: Vec<u8>,
     /// Bytes of the unfinished operation in all, as far as they are known.
@@ -61,11 +77,8 @@ pub struct Client {
     memo: Memo,
     sids: HashTable<SubscriptionId>,
     received: Traffic,
-    started_at: Now,
     /// When it last published, subscribed or introduced itself.
     active_at: Now,
-    /// Measured by the last `PONG`, or estimated by the time until `CONNECT`; zero before.
-    rtt: Duration,
     /// How often it was made to pause.
     stalls: u64,
     heard_at: Now,
@@ -73,7 +86,12 @@ pub struct Client {
     /// When the last ping was sent, if one ever was.
     pinged_at: Option<Now>,
     pings_out: u32,
+    started: Now,
+    /// How long a word takes to the client and back, as far as it is known.
+    round_trip: Duration,
     auth_deadline: Option<Now>,
+    /// Who it will be if its password turns out to be right.
+    checking: Option<Box<Checking>>,
     is_paused: bool,
     /// Whether the account was told, after the first ping.
     told_account: bool,
@@ -94,6 +112,8 @@ pub struct Turn<'a> {
     pub router: &'a mut Router,
     pub settings: &'a Settings,
     pub log: &'a mut Log,
+    /// Passwords that somebody with more time should compare.
+    pub checks: &'a mut Vec<(ConnectionId, PasswordCheck)>,
     pub now: Now,
 }
 
@@ -108,13 +128,31 @@ impl Client {
         address: SocketAddr,
         turn: &mut Turn<'_>,
     ) -> Client {
-        let wants_credentials = turn.settings.auth != Auth::None;
-        let first_ping = FIRST_PING_AFTER.min(turn.settings.ping_interval);
+        let mut client = Client::arrive(id, number, address, turn);
+        client.greet(Greeting::PLAIN, turn);
+        client.open(None, turn);
+        client
+    }
+
+    /// Takes a new connection in that has to be [`Client::greet`]ed and [`Client::open`]ed yet.
+    pub fn arrive(
+        id: ConnectionId,
+        number: ClientNumber,
+        address: SocketAddr,
+        turn: &mut Turn<'_>,
+    ) -> Client {
+        let wants_credentials = turn.settings.directory.wants_credentials();
         let client = Client {
             id,
             number,
             address,
             options: Box::default(),
+            identity: Identity::default(),
+            granted: None,
+            label: Box::default(),
+            certificate: None,
+            secured: None,
+            place: Place::of_nobody(turn.settings),
             stage: if wants_credentials {
                 Stage::Unauthorized
             } else {
@@ -125,19 +163,19 @@ impl Client {
             memo: Memo::default(),
             sids: HashTable::new(),
             received: Traffic::default(),
-            started_at: turn.now,
             active_at: turn.now,
-            rtt: Duration::ZERO,
             stalls: 0,
             heard_at: turn.now,
-            ping_at: turn.now.after(first_ping),
+            ping_at: Now::NEVER,
             pinged_at: None,
             pings_out: 0,
-            auth_deadline: wants_credentials.then(|| turn.now.after(turn.settings.auth_timeout)),
+            started: turn.now,
+            round_trip: Duration::ZERO,
+            auth_deadline: None,
+            checking: None,
             is_paused: false,
             told_account: false,
         };
-        client.say_info(turn, Occasion::Announcement);
         turn.log
             .debug(|| client.labelled("Client connection created"));
         client
@@ -164,31 +202,38 @@ impl Client {
         self.sids.len()
     }
 
-    /// A log text that names this client: `ip:port - cid:7 - "v1.0:go:name" - text`.
+    /// A log text that names this client: `ip:port - cid:7 - "v1.0:go:name" - "$G/user:bob" - text`.
     pub fn labelled(&self, text: &str) -> String {
         let ip = self.address.ip().to_canonical();
         let address = SocketAddr::new(ip, self.address.port());
-        match self.options.label() {
-            label if label.is_empty() => format!("{address} - cid:{} - {text}", self.number),
-            label => {
-                let label = quoted(label.as_bytes());
-                format!("{address} - cid:{} - {label} - {text}", self.number)
-            }
-        }
+        let (number, label) = (self.number, &self.label);
+        let gap = if label.is_empty() { "" } else { " - " };
+        format!("{address} - cid:{number}{gap}{label} - {text}")
     }
 
     /// Takes in bytes from the connection.
     pub fn receive(&mut self, bytes: &[u8], turn: &mut Turn<'_>) -> Handled {
         self.heard_at = turn.now;
-        if self.is_paused {
-            self.carry.extend_from_slice(bytes);
-            return Ok(());
-        }
         let mut bytes = bytes;
-        while !self.carry.is_empty() && !bytes.is_empty() {
+        while !self.carry.is_empty() && !bytes.is_empty() && !self.is_paused {
             bytes = self.complete_carried(bytes, turn)?;
         }
+        if self.is_paused {
+            return self.keep_for_later(bytes, turn);
+        }
         self.run(bytes, turn)
+    }
+
+    /// Keeps what comes during a pause. Reading is paused too, so it will not be much.
+    #[cold]
+    fn keep_for_later(&mut self, bytes: &[u8], turn: &mut Turn<'_>) -> Handled {
+        if self.checking.is_some() && self.carry.len() + bytes.len() > UNPROVEN_BYTES_MAX {
+            let text = "Too much data before the password was checked";
+            turn.log.add(Level::Error, self.labelled(text));
+            return Err(CloseReason::ProtocolViolation);
+        }
+        self.carry.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// Adds to the unfinished operation what belongs to it, and no more; gives what is left.
@@ -223,7 +268,9 @@ impl Client {
             if taken < carried.len() {
                 self.carry = carried;
                 self.carry.drain(..taken);
-                self.carry.truncate(parser::essential(&self.carry).len());
+                if !self.is_paused {
+                    self.carry.truncate(parser::essential(&self.carry).len());
+                }
             } else if carried.capacity() <= CARRY_KEPT {
                 self.carry = carried;
                 self.carry.clear();
@@ -242,9 +289,10 @@ impl Client {
         self.run_all(bytes, Some(bytes), turn)
     }
 
-    /// Keeps the beginning of an operation for when the rest arrives.
+    /// Keeps the beginning of an operation for when the rest arrives; all that comes next, if the last operation was the
+    /// beginning of a pause.
     fn keep(&mut self, rest: &[u8]) {
-        let rest = if rest.is_empty() {
+        let rest = if rest.is_empty() || self.is_paused {
             rest
         } else {
             parser::essential(rest)
@@ -293,7 +341,7 @@ impl Client {
         while taken < bytes.len() {
             let left = &bytes[taken..];
             if self.stage == Stage::Unauthorized && !left[0].eq_ignore_ascii_case(&b'c') {
-                return Err(self.refuse(turn));
+                self.begin_without_connect(turn)?;
             }
             if let Some((run, len)) = parser::next_run(left, &limits, &mut memo, takes_runs) {
                 let shared = whole.map(|whole| whole.slice_ref(run.first.tail));
@@ -304,7 +352,9 @@ impl Client {
                 scouted.hint(&mut self.memo);
                 self.publish(&run, shared.as_ref(), turn);
                 taken += len;
-                let subjects = || parser::subjects(&bytes[taken..], &limits);
+                let scope = Scope::published(self.place.account);
+                let subjects =
+                    || parser::subjects(&bytes[taken..], &limits).map(|subject| (scope, subject));
                 scouted.look_ahead(turn.router.interest(), self.memo, subjects);
                 continue;
             }
@@ -315,12 +365,20 @@ impl Client {
                     takes_runs = whole.is_none() && self.takes_runs(turn);
                     memo = LineMemo::default();
                     taken += len;
+                    if self.is_paused {
+                        break;
+                    }
                 }
                 Ok(Step::More(wanted)) => {
                     self.wanted = wanted;
                     break;
                 }
-                Err(error) => return Err(self.complain(error, turn)),
+                Err(error) => {
+                    if matches!(error, ParseError::PayloadTooLarge(_)) {
+                        self.trace_oversized(left, turn);
+                    }
+                    return Err(self.complain(error, turn));
+                }
             }
         }
         Ok(taken)
@@ -334,7 +392,7 @@ impl Client {
     fn parse_limits(&self, settings: &Settings) -> Limits {
         Limits {
             control_line: settings.control_line_max,
-            payload: settings.payload_max,
+            payload: self.place.payload_max,
             headers: self.options.headers && settings.headers,
         }
     }
@@ -367,7 +425,7 @@ impl Client {
             }
             Op::Connect(json) => return self.connect(json, turn),
             Op::Ping => self.pong(turn),
-            Op::Pong => self.take_pong(turn.now),
+            Op::Pong => self.hear_pong(turn),
             Op::Ok => {}
             Op::Err(text) => {
                 let text = format!("Client Error {}", String::from_utf8_lossy(text));
@@ -381,220 +439,6 @@ impl Client {
             }
         }
         Ok(())
-    }
-
-    #[inline]
-    fn publish(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) {
-        let message = &run.first;
-        if self.options.pedantic && !subject::is_pedantic_publish(message.subject) {
-            self.say_error(&ErrorReply::InvalidPublishSubject, turn);
-        }
-        if self.is_reserved(message, turn) {
-            return;
-        }
-        if self.options.verbose {
-            self.say(reply::OK, turn);
-        }
-        let publisher = Publisher {
-            sender: Sender {
-                shard: turn.router.mesh.shard().0,
-                connection: self.id,
-            },
-            echo: self.options.echo,
-            memo: &mut self.memo,
-        };
-        let reached = turn.router.publish(publisher, run, shared);
-        if !reached && message.reply_len > 0 && self.options.no_responders {
-            self.say_no_responders(message, turn);
-        }
-    }
-
-    /// Refuses subjects and replies that are the server's own.
-    #[inline]
-    fn is_reserved(&self, message: &Message<'_>, turn: &mut Turn<'_>) -> bool {
-        let may_be = |subject: &[u8]| matches!(subject.first(), Some(b'$' | b'_'));
-        if !may_be(message.subject) && !may_be(message.reply()) {
-            return false;
-        }
-        self.refuse_reserved(message, turn)
-    }
-
-    #[inline(never)]
-    fn refuse_reserved(&self, message: &Message<'_>, turn: &mut Turn<'_>) -> bool {
-        let subject = message.subject;
-        if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") {
-            let text = format!("Publish Violation - Subject {}", quoted(subject));
-            turn.log.add(Level::Error, self.labelled(&text));
-            self.say_error(&ErrorReply::PublishToReserved(subject), turn);
-            return true;
-        }
-        let reply = message.reply();
-        let is_reserved =
-            reply.starts_with(b"_R_.") || reply.starts_with(b"$JS.ACK.") || is_gateway_reply(reply);
-        if is_reserved {
-            let text = format!("Publish Violation - Reply {}", quoted(reply));
-            turn.log.add(Level::Error, self.labelled(&text));
-            self.say_error(&ErrorReply::ReplyReserved(reply), turn);
-        }
-        is_reserved
-    }
-
-    /// Tells a requester that nobody serves its subject, if it can hear that.
-    #[cold]
-    fn say_no_responders(&self, message: &Message<'_>, turn: &mut Turn<'_>) {
-        let reply = message.reply();
-        let Some(id) = turn.router.subscription_for(self.id.slot, reply) else {
-            return;
-        };
-        let sid = turn.router.interest().subscription(id).sid.clone();
-        let headers = reply::no_responders_headers(message.subject);
-        turn.router.outboxes.write(self.id.slot, |into| {
-            for part in [b"HMSG ", reply, b" ", sid.as_slice(), b" "] {
-                into.extend_from_slice(part);
-            }
-            write_tail(into, b"", &headers, b"");
-        });
-    }
-
-    fn subscribe(&mut self, subject: &[u8], queue: &[u8], sid: &[u8], turn: &mut Turn<'_>) {
-        let settings = turn.settings;
-        let sid_text = String::from_utf8_lossy(sid);
-        if queue == SYSTEM_QUEUE {
-            let (subject_text, queue_text) = (quoted(subject), quoted(queue));
-            let text = format!(
-                "Subscription Violation - Subject {subject_text}, Queue: {queue_text}, SID {sid_text}"
-            );
-            turn.log.add(Level::Error, self.labelled(&text));
-            let error = ErrorReply::SubscriptionToSystemQueue { subject, queue };
-            return self.say_error(&error, turn);
-        }
-        let tokens = subject::tokens(subject).count();
-        if settings
-            .subscription_tokens_max
-            .is_some_and(|max| tokens > max)
-        {
-            let text = format!(
-                "Subscription Violation Too Many Tokens - Subject {}, SID {sid_text}",
-                quoted(subject)
-            );
-            turn.log.add(Level::Error, self.labelled(&text));
-            return self.say_error(&ErrorReply::SubscriptionTooDeep(subject), turn);
-        }
-        if settings
-            .subscriptions_max
-            .is_some_and(|max| self.sids.len() >= max)
-        {
-            turn.log.add(
-                Level::Error,
-                self.labelled("maximum subscriptions exceeded"),
-            );
-            return self.say_error(&ErrorReply::SubscriptionsExceeded, turn);
-        }
-        if self.find_sid(sid, turn.router).is_none() {
-            let Some(pattern) = Pattern::new(subject) else {
-                return self.say_error(&ErrorReply::InvalidSubject, turn);
-            };
-            let id = turn.router.subscribe(self.id.slot, pattern, queue, sid);
-            let interest = turn.router.interest();
-            let rehash = |id: &u32| sid_hash(interest.subscription(*id).sid.as_slice());
-            self.sids.insert_unique(sid_hash(sid), id, rehash);
-        }
-        if self.options.verbose {
-            self.say(reply::OK, turn);
-        }
-    }
-
-    fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, turn: &mut Turn<'_>) {
-        if self.options.verbose {
-            self.say(reply::OK, turn);
-        }
-        let Some(id) = self.find_sid(sid, turn.router) else {
-            return;
-        };
-        let delivered = turn.router.interest().delivered(id);
-        match max {
-            Some(max) if max > delivered => turn.router.limit_deliveries(id, max),
-            _ => self.end_subscription(id, turn),
-        }
-    }
-
-    /// Forgets a subscription and ends it.
-    pub fn end_subscription(&mut self, id: SubscriptionId, turn: &mut Turn<'_>) {
-        let sid = turn.router.interest().subscription(id).sid.clone();
-        self.trace_end(sid.as_slice(), turn);
-        let hash = sid_hash(sid.as_slice());
-        if let Ok(found) = self.sids.find_entry(hash, |other| *other == id) {
-            found.remove();
-        }
-        turn.router.unsubscribe(id);
-    }
-
-    fn end_all_subscriptions(&mut self, turn: &mut Turn<'_>) {
-        for id in std::mem::take(&mut self.sids) {
-            if turn.log.trace {
-                let sid = turn.router.interest().subscription(id).sid.clone();
-                self.trace_end(sid.as_slice(), turn);
-            }
-            turn.router.unsubscribe(id);
-        }
-    }
-
-    fn find_sid(&self, sid: &[u8], router: &Router) -> Option<SubscriptionId> {
-        let is_it = |id: &u32| router.interest().subscription(*id).sid.as_slice() == sid;
-        self.sids.find(sid_hash(sid), is_it).copied()
-    }
-
-    fn connect(&mut self, json: &[u8], turn: &mut Turn<'_>) -> Handled {
-        self.auth_deadline = None;
-        self.active_at = turn.now;
-        self.rtt = rtt(self.started_at, turn.now);
-        if self.options.merge(json).is_err() {
-            return Err(CloseReason::ProtocolViolation);
-        }
-        let headers = self.options.headers && turn.settings.headers;
-        turn.router.outboxes.set_headers(self.id.slot, headers);
-        if self.stage == Stage::Connected {
-            // nats-server lets a client introduce itself anew; what it had subscribed to belongs to who it was.
-            self.end_all_subscriptions(turn);
-        }
-        let relic = !self.options.account.is_empty() || self.options.new_account;
-        if !self.is_authorized(&turn.settings.auth) || relic {
-            return Err(self.refuse(turn));
-        }
-        self.stage = Stage::Connected;
-        if !(0..=1).contains(&self.options.protocol) {
-            return Err(CloseReason::BadClientProtocolVersion);
-        }
-        if self.options.no_responders && !headers {
-            return Err(CloseReason::NoRespondersRequiresHeaders);
-        }
-        if self.options.verbose {
-            self.say(reply::OK, turn);
-        }
-        Ok(())
-    }
-
-    fn is_authorized(&self, auth: &Auth) -> bool {
-        let same = |given: &str, wanted: &str| -> bool {
-            given.as_bytes().ct_eq(wanted.as_bytes()).into()
-        };
-        match auth {
-            Auth::None => true,
-            Auth::Token(token) => same(&self.options.token, token.expose()),
-            Auth::UserPassword { user, password } => {
-                same(&self.options.user, user) & same(&self.options.password, password.expose())
-            }
-            Auth::Users(_) => false,
-        }
-    }
-
-    fn refuse(&self, turn: &mut Turn<'_>) -> CloseReason {
-        let text = match self.options.user.as_str() {
-            "" => "authentication error".to_owned(),
-            user => format!("authentication error - User {}", quoted(user.as_bytes())),
-        };
-        turn.log.add(Level::Error, self.labelled(&text));
-        CloseReason::AuthenticationFailure
     }
 
     #[cold]
@@ -616,7 +460,7 @@ impl Client {
                 CloseReason::ProtocolViolation,
             ),
             ParseError::PayloadTooLarge(size) => {
-                let max = turn.settings.payload_max;
+                let max = self.place.payload_max;
                 let text = format!("maximum payload exceeded: {size} vs {max}");
                 (text, CloseReason::MaximumPayloadExceeded)
             }
@@ -637,14 +481,6 @@ impl Client {
                 self.say_info(turn, Occasion::Connected);
             }
         }
-    }
-
-    fn take_pong(&mut self, now: Now) {
-        // One that was not asked for measures nothing.
-        if let Some(pinged_at) = self.pinged_at.filter(|_| self.pings_out > 0) {
-            self.rtt = rtt(pinged_at, now);
-        }
-        self.pings_out = 0;
     }
 
     /// Whether it wants to hear when something about the server changes.
@@ -716,9 +552,14 @@ impl Client {
         Ok(())
     }
 
-    /// Ends its subscriptions, here and in the eyes of the other shards.
+    /// Says what there is to say about it, and ends its subscriptions, here and in the eyes of the other shards.
     pub fn end(&mut self, reason: CloseReason, turn: &mut Turn<'_>) {
+        if let Some(farewell) = reason.farewell() {
+            self.say_error(&farewell, turn);
+        }
         self.end_all_subscriptions(turn);
+        self.take_permissions(None, turn);
+        self.leave(turn);
         turn.log
             .debug(|| self.labelled(&format!("Client connection closed: {reason}")));
     }
@@ -726,7 +567,8 @@ impl Client {
     fn say(&self, bytes: &[u8], turn: &mut Turn<'_>) {
         turn.log.trace(|| {
             let text = String::from_utf8_lossy(bytes);
-            self.labelled(&format!("->> [{}]", text.trim_end()))
+            let text = text.trim_end().trim_start_matches('+');
+            self.labelled(&format!("->> [{text}]"))
         });
         turn.router
             .outboxes
@@ -735,30 +577,37 @@ impl Client {
 
     fn say_error(&self, error: &ErrorReply<'_>, turn: &mut Turn<'_>) {
         turn.log
-            .trace(|| self.labelled(&format!("->> [-ERR '{}']", error.text())));
+            .trace(|| self.labelled(&format!("->> [-ERR {}]", error.text())));
         turn.router
             .outboxes
             .write(self.id.slot, |into| error.write(into));
     }
 
     fn say_info(&self, turn: &mut Turn<'_>, occasion: Occasion) {
-        let info = &turn.settings.info;
+        self.say_info_as(Greeting::PLAIN, turn, occasion);
+    }
+
+    fn say_info_as(&self, how: Greeting, turn: &mut Turn<'_>, occasion: Occasion) {
+        let (directory, mut info) = (&turn.settings.directory, Cow::Borrowed(&turn.settings.info));
+        let mut nonce = None;
+        if occasion == Occasion::Greeting {
+            nonce = directory.nonce(self.number);
+            if info.auth_required && !directory.announces_credentials() {
+                info.to_mut().auth_required = false;
+            }
+        }
+        if how.insists_on_tls && !info.tls_required {
+            info.to_mut().tls_required = true;
+        }
+        let addressee = Addressee {
+            client_id: self.number.0,
+            address: how.names_client.then(|| self.address.ip()),
+            nonce: nonce.as_ref().map(Nonce::as_str),
+            account: turn.settings.accounts.name(self.place.account),
+            payload_max: u32::try_from(self.place.payload_max).unwrap_or(info.max_payload),
+        };
         turn.router.outboxes.write(self.id.slot, |into| {
-            info.write_line(into, self.number.0, self.address, occasion);
+            info.write_line(into, &addressee, occasion);
         });
     }
-}
-
-/// A round trip from the one turn to the other; one within a turn is a nanosecond, as zero means that nothing is known.
-fn rtt(from: Now, to: Now) -> Duration {
-    to.since(from).max(Duration::from_nanos(1))
-}
-
-fn is_gateway_reply(subject: &[u8]) -> bool {
-    subject.starts_with(b"_GR_.")
-}
-
-fn sid_hash(sid: &[u8]) -> u64 {
-    // A client can only collide with itself here.
-    FixedState::with_seed(0).hash_one(sid)
 }

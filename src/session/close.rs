@@ -13,15 +13,21 @@ pub enum CloseReason {
     SlowConsumerWriteDeadline,
     WriteError,
     ReadError,
+    TlsHandshakeFailure,
     ParseError,
     StaleConnection,
     ProtocolViolation,
     BadClientProtocolVersion,
     MaximumConnectionsExceeded,
+    /// More TLS handshakes than are allowed in a second; nats-server's reason is the one above.
+    ConnectionThrottled,
+    MaximumAccountConnectionsExceeded,
     MaximumPayloadExceeded,
     MaximumControlLineExceeded,
     NoRespondersRequiresHeaders,
     ServerShutdown,
+    ProxyNotTrusted,
+    ProxyRequired,
 }
 
 impl CloseReason {
@@ -29,10 +35,16 @@ impl CloseReason {
     pub fn farewell(self) -> Option<ErrorReply<'static>> {
         match self {
             CloseReason::AuthenticationTimeout => Some(ErrorReply::AuthenticationTimeout),
-            CloseReason::AuthenticationFailure => Some(ErrorReply::AuthorizationViolation),
+            CloseReason::AuthenticationFailure
+            | CloseReason::ProxyNotTrusted
+            | CloseReason::ProxyRequired => Some(ErrorReply::AuthorizationViolation),
             CloseReason::StaleConnection => Some(ErrorReply::StaleConnection),
             CloseReason::BadClientProtocolVersion => Some(ErrorReply::InvalidClientProtocol),
             CloseReason::MaximumConnectionsExceeded => Some(ErrorReply::ConnectionsExceeded),
+            CloseReason::ConnectionThrottled => Some(ErrorReply::ConnectionThrottled),
+            CloseReason::MaximumAccountConnectionsExceeded => {
+                Some(ErrorReply::AccountConnectionsExceeded)
+            }
             CloseReason::MaximumPayloadExceeded => Some(ErrorReply::PayloadViolation),
             CloseReason::MaximumControlLineExceeded => Some(ErrorReply::ControlLineExceeded),
             CloseReason::NoRespondersRequiresHeaders => {
@@ -43,6 +55,7 @@ impl CloseReason {
             | CloseReason::SlowConsumerWriteDeadline
             | CloseReason::WriteError
             | CloseReason::ReadError
+            | CloseReason::TlsHandshakeFailure
             | CloseReason::ParseError
             | CloseReason::ProtocolViolation
             | CloseReason::ServerShutdown => None,
@@ -56,6 +69,7 @@ impl CloseReason {
             CloseReason::ClientClosed
                 | CloseReason::ReadError
                 | CloseReason::WriteError
+                | CloseReason::TlsHandshakeFailure
                 | CloseReason::SlowConsumerPendingBytes
                 | CloseReason::SlowConsumerWriteDeadline
         )
@@ -72,15 +86,23 @@ impl fmt::Display for CloseReason {
             CloseReason::SlowConsumerWriteDeadline => "Slow Consumer (Write Deadline)",
             CloseReason::WriteError => "Write Error",
             CloseReason::ReadError => "Read Error",
+            CloseReason::TlsHandshakeFailure => "TLS Handshake Failure",
             CloseReason::ParseError => "Parse Error",
             CloseReason::StaleConnection => "Stale Connection",
             CloseReason::ProtocolViolation => "Protocol Violation",
             CloseReason::BadClientProtocolVersion => "Bad Client Protocol Version",
-            CloseReason::MaximumConnectionsExceeded => "Maximum Connections Exceeded",
+            CloseReason::MaximumConnectionsExceeded | CloseReason::ConnectionThrottled => {
+                "Maximum Connections Exceeded"
+            }
+            CloseReason::MaximumAccountConnectionsExceeded => {
+                "Maximum Account Connections Exceeded"
+            }
             CloseReason::MaximumPayloadExceeded => "Maximum Message Payload Exceeded",
             CloseReason::MaximumControlLineExceeded => "Maximum Control Line Exceeded",
             CloseReason::NoRespondersRequiresHeaders => "No Responders Requires Headers",
             CloseReason::ServerShutdown => "Server Shutdown",
+            CloseReason::ProxyNotTrusted => "Proxy Not Trusted",
+            CloseReason::ProxyRequired => "Proxy Required",
         })
     }
 }

@@ -1,12 +1,13 @@
 //! What the monitor is shown of a connection and its subscriptions: values that have left their shard. *Control path.*
 //!
-//! Times are points of the shards' clock, accounts are numbers; what they are called is the monitor's to know. When TLS,
-//! users and proxies come, what is to be shown of them becomes a field of [`ConnectionRecord`].
+//! Times are points of the shards' clock, accounts are numbers; what they are called is the monitor's to know. What other
+//! parts want to show of a connection becomes a field of [`ConnectionRecord`].
 
 use super::close::CloseReason;
 use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ClientNumber, ConnectionId};
 use crate::router::Traffic;
+use crate::wire::tls::Secured;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct ConnectionRecord {
     pub sent: Traffic,
     pub stalls: u64,
     pub subscriptions: usize,
+    /// What its TLS handshake came to, if there was one.
+    pub secured: Option<Box<Secured>>,
 }
 
 /// One connection that has ended.

@@ -1,15 +1,22 @@
 //! The options that concern sessions and shards, resolved: what a configuration snapshot will be.
 
-use crate::config::{Auth, Options};
+use crate::account::Accounts;
+use crate::auth::{Directory, NonceKey};
+use crate::base::clock::WallClock;
+use crate::config::Options;
 use crate::protocol::info::ServerInfo;
 use crate::router::OutboxLimits;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A read-only snapshot; every shard has its own copy.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub info: ServerInfo,
-    pub auth: Auth,
+    pub directory: Arc<Directory>,
+    pub accounts: Arc<Accounts>,
+    /// What the calendar says; the simulator has none.
+    pub wall: WallClock,
     pub auth_timeout: Duration,
     /// Bytes of arguments on a control line.
     pub control_line_max: usize,
@@ -34,15 +41,25 @@ pub struct Settings {
     pub traced_payload_max: usize,
     /// Closed connections to remember; none unless somebody can ask for them.
     pub closed_connections_max: usize,
+    /// Whether of a message only the headers are shown.
+    pub traces_headers_only: bool,
 }
 
 impl Settings {
-    /// What follows from the options for a server that says `info` of itself.
-    pub fn new(options: &Options, info: ServerInfo) -> Settings {
+    /// What follows from the options for a server that says `info` of itself. `key` makes its nonces.
+    ///
+    /// # Panics
+    /// When the accounts do not compile: whoever has options asks [`Accounts::compile`] first what is wrong with them.
+    pub fn new(options: &Options, mut info: ServerInfo, key: NonceKey) -> Settings {
         let limited = |value: usize| (value > 0).then_some(value);
+        let directory = Directory::new(options, key);
+        let accounts = Accounts::compile(&options.accounts, options.system_account);
+        info.auth_required = directory.wants_credentials();
         Settings {
+            directory: Arc::new(directory),
+            accounts: Arc::new(accounts.expect("accounts are checked before")),
+            wall: WallClock::default(),
             info,
-            auth: options.auth.clone(),
             auth_timeout: options.auth_timeout,
             control_line_max: options.max_control_line as usize,
             payload_max: options.max_payload as usize,
@@ -61,11 +78,12 @@ impl Settings {
             debug: options.debug,
             trace: options.trace,
             traced_payload_max: options.max_traced_msg_len,
-            closed_connections_max: if options.monitor_port.is_some() {
+            closed_connections_max: if options.is_monitored() {
                 options.max_closed_clients
             } else {
                 0
             },
+            traces_headers_only: options.trace_headers,
         }
     }
 }

@@ -5,7 +5,10 @@
 //! - Of all their subscriptions not more than [`CLOSED_SUBSCRIPTIONS_OF_ALL_MAX`] are kept: the oldest connections lose
 //!   theirs first.
 
-use crate::base::limits::CLOSED_SUBSCRIPTIONS_OF_ALL_MAX;
+use super::Shard;
+use crate::base::ids::ConnectionId;
+use crate::base::limits::{CLOSED_SUBSCRIPTIONS_MAX, CLOSED_SUBSCRIPTIONS_OF_ALL_MAX};
+use crate::session::close::CloseReason;
 use crate::session::record::ClosedConnection;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -90,14 +93,42 @@ impl Closed {
     }
 }
 
+impl Shard {
+    /// Keeps what there is to say of a client that is about to go.
+    pub(super) fn remember(&mut self, id: ConnectionId, reason: CloseReason) {
+        let Some(client) = self.client(id) else {
+            return;
+        };
+        let is_slow = matches!(
+            reason,
+            CloseReason::SlowConsumerPendingBytes | CloseReason::SlowConsumerWriteDeadline
+        );
+        let (account, received) = (client.account(), client.received());
+        let sent = self.router.outboxes.traffic(id.slot);
+        self.ended.add(account, received, sent, is_slow);
+        let Some(client) = self.client(id).filter(|_| self.closed.has_room()) else {
+            return;
+        };
+        let kept = client
+            .subscriptions()
+            .take(CLOSED_SUBSCRIPTIONS_MAX)
+            .collect();
+        let connection = ClosedConnection {
+            record: client.record(&self.router.outboxes),
+            stopped_at: self.now,
+            reason,
+            subscriptions: self.describe(kept),
+        };
+        self.closed.add(connection);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::clock::Now;
-    use crate::base::ids::{AccountId, ClientNumber, ConnectionId};
-    use crate::base::limits::CLOSED_SUBSCRIPTIONS_MAX;
+    use crate::base::ids::{AccountId, ClientNumber};
     use crate::router::Traffic;
-    use crate::session::close::CloseReason;
     use crate::session::record::{ConnectionRecord, SubscriptionRecord};
     use std::time::Duration;
 
@@ -129,6 +160,7 @@ mod tests {
                 sent: Traffic::default(),
                 stalls: 0,
                 subscriptions,
+                secured: None,
             },
             stopped_at: Now::ZERO,
             reason: CloseReason::ClientClosed,

@@ -15,37 +15,44 @@
 //!   finds nobody.
 
 mod closed;
+pub mod ended;
 mod lame_duck;
 pub mod survey;
 
-use crate::base::clock::Now;
+use crate::auth::{CertificateFacts, PasswordCheck};
+use crate::base::clock::{Now, WallClock};
 use crate::base::ids::{ClientNumber, ConnectionId, ShardId, ShardSet};
-use crate::base::limits::{CLOSED_SUBSCRIPTIONS_MAX, PAUSE};
+use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
 use crate::config::duration::GoDuration;
 use crate::interest::{Memo, Scouted, Usage};
 use crate::mesh::{Item, Mesh, Parcel};
-use crate::router::{Batch, Counters, Outboxes, Router, Sender};
+use crate::router::{Batch, Connection, Counters, Outboxes, Router, Sender};
 use crate::session::client::{Client, Turn};
 use crate::session::close::CloseReason;
-use crate::session::record::ClosedConnection;
 use crate::session::settings::Settings;
+use crate::wire::opening::Greeting;
+use crate::wire::tls::Secured;
 use closed::Closed;
+use ended::EndedByAccount;
 use lame_duck::LameDuck;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What the shard asks its driver to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Effect {
     /// Send what the outbox still holds, close the socket, and say [`Shard::release`].
     Close(ConnectionId),
     /// Take nothing more from the socket; what has arrived already may still be handed in.
     PauseReading(ConnectionId),
     ResumeReading(ConnectionId),
+    /// Compare this password, which takes long, and say [`Shard::password_checked`], or [`Shard::password_unchecked`].
+    CheckPassword(ConnectionId, PasswordCheck),
     /// In lame duck mode: the last client has gone.
     Deserted,
 }
@@ -68,6 +75,8 @@ pub struct Shard {
     /// Messages whose queue group seemed empty; looked at again when every lane has been drained once more.
     second_look: Vec<(ShardId, Parcel)>,
     effects: Vec<Effect>,
+    /// Passwords to be compared; they become effects.
+    checks: Vec<(ConnectionId, PasswordCheck)>,
     log: Log,
     now: Now,
     rng: Rng,
@@ -76,6 +85,7 @@ pub struct Shard {
     lame_duck: Option<LameDuck>,
     tally: Tally,
     closed: Closed,
+    ended: EndedByAccount,
 }
 
 /// A slot's tenant.
@@ -109,6 +119,10 @@ pub struct Snapshot {
     pub patterns: usize,
     pub cached_subjects: usize,
     pub usage: Usage,
+    /// Requests to other accounts that wait for a response.
+    pub responses_awaited: usize,
+    /// Traced messages of which other shards have not told everything yet.
+    pub traces_waiting: usize,
     pub routed: Counters,
     pub tally: Tally,
 }
@@ -123,7 +137,13 @@ impl Shard {
             .max()
             .map_or(0, |last| last + 1);
         Shard {
-            router: Router::new(mesh, settings.outbox, settings.trace, rng.next_u64()),
+            router: Router::new(
+                mesh,
+                Arc::clone(&settings.accounts),
+                settings.outbox,
+                settings.trace,
+                rng.next_u64(),
+            ),
             seats: Slab::new(),
             reuses: Vec::new(),
             timers: BinaryHeap::new(),
@@ -132,6 +152,7 @@ impl Shard {
             lane_memos: vec![Memo::default(); shards],
             second_look: Vec::new(),
             effects: Vec::new(),
+            checks: Vec::new(),
             log: Log::new(settings.debug, settings.trace),
             now: Now::ZERO,
             rng,
@@ -139,12 +160,19 @@ impl Shard {
             lame_duck: None,
             tally: Tally::default(),
             closed: Closed::new(settings.closed_connections_max),
+            ended: EndedByAccount::default(),
             settings,
         }
     }
 
     pub fn id(&self) -> ShardId {
         self.router.mesh.shard()
+    }
+
+    /// Sets what the calendar says.
+    pub fn set_wall_clock(&mut self, wall: WallClock) {
+        self.router.set_wall_clock(wall);
+        self.settings.wall = wall;
     }
 
     /// Sets the time for all that follows, until the next call.
@@ -155,6 +183,63 @@ impl Shard {
 
     /// Takes a new connection in and greets it.
     pub fn connect(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
+        self.seat(number, address, Client::start)
+    }
+
+    /// Takes a new connection in that has stages before its session: [`Shard::greet`] and [`Shard::open`] follow.
+    pub fn admit(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
+        self.seat(number, address, Client::arrive)
+    }
+
+    /// Says the first `INFO` to a connection that was admitted.
+    pub fn greet(&mut self, id: ConnectionId, how: Greeting) {
+        self.with_client(id, |client, turn| {
+            client.greet(how, turn);
+            Ok(())
+        });
+    }
+
+    /// The client is there, says its proxy.
+    pub fn relocate(&mut self, id: ConnectionId, address: SocketAddr) {
+        if let Some(client) = self.client_mut(id) {
+            client.relocate(address);
+        }
+    }
+
+    /// Begins the session of a connection that was admitted.
+    pub fn open(&mut self, id: ConnectionId, secured: Option<Box<Secured>>) {
+        self.with_client(id, |client, turn| {
+            client.open(secured, turn);
+            Ok(())
+        });
+        if let Some(client) = self.client(id) {
+            self.timers
+                .push(Reverse((client.deadline(), id.slot, id.reuse)));
+        }
+    }
+
+    /// Where the connection comes from.
+    pub fn address(&self, id: ConnectionId) -> Option<SocketAddr> {
+        self.client(id).map(Client::address)
+    }
+
+    /// Logs something about a connection.
+    pub fn note(&mut self, id: ConnectionId, level: Level, text: &str) {
+        if level == Level::Debug && !self.log.debug {
+            return;
+        }
+        if let Some(client) = self.client(id) {
+            let text = client.labelled(text);
+            self.log.add(level, text);
+        }
+    }
+
+    fn seat(
+        &mut self,
+        number: ClientNumber,
+        address: SocketAddr,
+        start: fn(ConnectionId, ClientNumber, SocketAddr, &mut Turn<'_>) -> Client,
+    ) -> ConnectionId {
         let slot = self.seats.next_key();
         if self.reuses.len() <= slot as usize {
             self.reuses.resize(slot as usize + 1, 0);
@@ -165,23 +250,40 @@ impl Shard {
         };
         self.router.outboxes.open(slot);
         self.tally.connected += 1;
-        let client = Client::start(id, number, address, &mut self.turn());
-        self.timers
-            .push(Reverse((client.deadline(), id.slot, id.reuse)));
+        let client = start(id, number, address, &mut self.turn());
+        if client.deadline() < Now::NEVER {
+            self.timers
+                .push(Reverse((client.deadline(), id.slot, id.reuse)));
+        }
         let seated = self.seats.insert(Seat::Serving(Box::new(client)));
         assert_eq!(seated, slot, "the slab keeps its word");
         id
     }
 
     /// Takes a connection in only to tell it that there are too many.
-    pub fn turn_away(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
-        let id = self.connect(number, address);
+    pub fn turn_away(
+        &mut self,
+        number: ClientNumber,
+        address: SocketAddr,
+        greeting: Option<Greeting>,
+    ) -> ConnectionId {
+        let id = self.admit(number, address);
+        if let Some(how) = greeting {
+            self.greet(id, how);
+        }
         if let Some(client) = self.client(id) {
             let text = client.labelled("maximum connections exceeded");
             self.log.add(Level::Error, text);
         }
         self.close(id, CloseReason::MaximumConnectionsExceeded);
         id
+    }
+
+    /// Notes the certificate that a connection has shown before its first byte.
+    pub fn show_certificate(&mut self, id: ConnectionId, facts: CertificateFacts) {
+        if let Some(client) = self.client_mut(id) {
+            client.show_certificate(facts);
+        }
     }
 
     /// Takes in bytes that a connection has sent.
@@ -195,8 +297,31 @@ impl Shard {
         if reason == CloseReason::ClientClosed {
             // It was told that it may leave its bytes here; a pause must not make them disappear.
             self.resume(id);
+            if let Some(client) = self.client_mut(id)
+                && client.is_being_checked()
+            {
+                return client.hang_up_later(reason);
+            }
         }
         self.close(id, reason);
+        self.settle();
+    }
+
+    /// The password of a connection has been compared.
+    pub fn password_checked(&mut self, id: ConnectionId, is_right: bool) {
+        self.with_client(id, |client, turn| client.password_checked(is_right, turn));
+        if self
+            .client(id)
+            .is_some_and(|client| !client.is_being_checked())
+        {
+            self.effects.push(Effect::ResumeReading(id));
+        }
+        self.settle();
+    }
+
+    /// So many passwords wait to be compared that this one's turn would not come in time.
+    pub fn password_unchecked(&mut self, id: ConnectionId) {
+        self.close(id, CloseReason::AuthenticationTimeout);
         self.settle();
     }
 
@@ -265,12 +390,25 @@ impl Shard {
                     scouted.look_ahead(self.router.interest(), memo, || items.subjects());
                 }
                 Item::Wants {
+                    layer,
                     pattern,
                     queue,
                     weight,
                 } => {
-                    self.router.peer_wants(peer, pattern, queue, weight);
+                    self.router.peer_wants(peer, layer, pattern, queue, weight);
                 }
+                Item::Traced(ticket, carried) => {
+                    self.router
+                        .receive_traced(peer, ticket, &carried, is_last_word);
+                }
+                Item::Report(report) => {
+                    self.router.hear_report(&self.settings.info, report);
+                }
+                Item::Responder {
+                    account,
+                    subject,
+                    info,
+                } => self.router.note_responder(account, subject, info),
                 Item::Pause(publisher) => self.pause(publisher),
                 Item::Resume(publisher) => self.resume(publisher),
             }
@@ -302,6 +440,7 @@ impl Shard {
         if self.stuck_check_at.is_some_and(|at| at <= self.now) {
             self.close_stuck();
         }
+        self.router.expire_responses();
         self.run_lame_duck();
         self.settle();
     }
@@ -313,7 +452,8 @@ impl Shard {
         let duck = self.lame_duck.as_ref().map(LameDuck::next_at);
         let pause = self.paused.iter().map(|(until, _)| *until).min();
         let resume = self.router.outboxes.has_resumes().then_some(self.now);
-        [timer, stuck, duck, pause, resume]
+        let response = self.router.responses_deadline();
+        [timer, stuck, duck, pause, resume, response]
             .into_iter()
             .flatten()
             .min()
@@ -420,6 +560,10 @@ impl Shard {
 
     /// What the driver has to do, oldest first.
     pub fn take_effects(&mut self, into: &mut Vec<Effect>) {
+        for (id, check) in self.checks.drain(..) {
+            self.effects.push(Effect::PauseReading(id));
+            self.effects.push(Effect::CheckPassword(id, check));
+        }
         into.append(&mut self.effects);
     }
 
@@ -432,6 +576,12 @@ impl Shard {
         !self.log.is_empty()
     }
 
+    /// Messages that have come from clients or gone to them, in all.
+    pub fn messages(&self) -> u64 {
+        let counters = &self.router.counters;
+        counters.published.messages + counters.delivered.messages
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         let serving = self.tally.connected - self.tally.ended;
         Snapshot {
@@ -440,6 +590,8 @@ impl Shard {
             patterns: self.router.interest().pattern_count(),
             cached_subjects: self.router.interest().cached_count(),
             usage: self.router.interest().usage(),
+            responses_awaited: self.router.responses_awaited(),
+            traces_waiting: self.router.traces_waiting(),
             routed: self.router.counters,
             tally: self.tally,
         }
@@ -526,8 +678,11 @@ impl Shard {
     /// Deals with what operations and deliveries have left behind. Called after each of them.
     #[inline]
     fn settle(&mut self) {
-        if self.log.trace {
-            self.trace_deliveries();
+        if self.router.has_journals() {
+            self.write_up_traces();
+        }
+        if self.router.has_observed() {
+            self.tell_observed();
         }
         while let Some(id) = self.router.next_spent() {
             self.end_spent(id);
@@ -582,8 +737,25 @@ impl Shard {
         }
     }
 
+    /// Tells of traced messages while the connections they came to are still there.
     #[cold]
-    fn trace_deliveries(&mut self) {
+    fn write_up_traces(&mut self) {
+        let seats = &self.seats;
+        let connection = |slot| match seats.get(slot) {
+            Some(Seat::Serving(client)) => client.as_traced(),
+            Some(Seat::Leaving) | None => Connection::default(),
+        };
+        self.router.write_up(&self.settings.info, &connection);
+    }
+
+    #[cold]
+    fn tell_observed(&mut self) {
+        for asked in self.router.take_asked() {
+            self.with_client(self.id_of(asked.connection), |client, turn| {
+                client.may_answer(&asked.reply, turn.now);
+                Ok(())
+            });
+        }
         for delivery in self.router.take_traced() {
             self.with_client(self.id_of(delivery.connection), |client, turn| {
                 client.trace_delivery(&delivery, turn);
@@ -623,6 +795,9 @@ impl Shard {
         if self.client(id).is_none() {
             return;
         }
+        if self.router.has_journals() {
+            self.write_up_traces();
+        }
         self.remember(id, reason);
         self.tally.ended += 1;
         let Some(Seat::Serving(mut client)) = self
@@ -632,11 +807,6 @@ impl Shard {
         else {
             unreachable!("the client was just there");
         };
-        if let Some(farewell) = reason.farewell() {
-            self.router
-                .outboxes
-                .write(id.slot, |into| farewell.write(into));
-        }
         if reason == CloseReason::StaleConnection {
             self.tally.stale += 1;
         }
@@ -648,24 +818,6 @@ impl Shard {
         }
         self.paused.retain(|(_, other)| *other != id);
         self.effects.push(Effect::Close(id));
-    }
-
-    /// Keeps what there is to say of a client that is about to go.
-    fn remember(&mut self, id: ConnectionId, reason: CloseReason) {
-        let Some(client) = self.client(id).filter(|_| self.closed.has_room()) else {
-            return;
-        };
-        let kept = client
-            .subscriptions()
-            .take(CLOSED_SUBSCRIPTIONS_MAX)
-            .collect();
-        let connection = ClosedConnection {
-            record: client.record(&self.router.outboxes),
-            stopped_at: self.now,
-            reason,
-            subscriptions: self.describe(kept),
-        };
-        self.closed.add(connection);
     }
 
     fn with_client(
@@ -683,6 +835,7 @@ impl Shard {
             router: &mut self.router,
             settings: &self.settings,
             log: &mut self.log,
+            checks: &mut self.checks,
             now: self.now,
         };
         if let Err(reason) = act(client, &mut turn) {
@@ -695,6 +848,7 @@ impl Shard {
             router: &mut self.router,
             settings: &self.settings,
             log: &mut self.log,
+            checks: &mut self.checks,
             now: self.now,
         }
     }

@@ -7,17 +7,19 @@
 //!   is in exactly one piece.
 //! - Nothing here is counted for the monitor's sake while a message passes.
 
+use super::ended::Ended;
 use super::{Seat, Shard, Snapshot};
 use crate::base::ids::{AccountId, ClientNumber, ConnectionId, ShardId};
 use crate::base::limits::{
-    SURVEYED_CONNECTIONS, SURVEYED_RECORDS, SURVEYED_SUBSCRIPTION_RECORDS, SURVEYED_SUBSCRIPTIONS,
+    SURVEYED_ACCOUNTS, SURVEYED_CONNECTIONS, SURVEYED_RECORDS, SURVEYED_SUBSCRIPTION_RECORDS,
+    SURVEYED_SUBSCRIPTIONS,
 };
 use crate::interest::{Interest, Listed, SubscriptionId};
 use crate::router::Traffic;
 use crate::session::client::Client;
 use crate::session::record::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
 use crate::subject::{Pattern, Subject};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// What somebody wants to know of a shard. `from` is where to begin: zero, or what came with the last piece.
@@ -27,6 +29,8 @@ pub enum Question {
     Counts,
     /// Sums over its connections.
     Sums { from: u32 },
+    /// What it has counted of each account.
+    Accounts { from: u16 },
     /// Its connections with the figure they are to be sorted by.
     Connections {
         from: u32,
@@ -50,8 +54,12 @@ pub enum Question {
 pub enum Piece {
     Counts(Box<Counts>),
     Sums {
-        sums: Box<Sums>,
+        sums: BTreeMap<AccountId, Sums>,
         next: Option<u32>,
+    },
+    Accounts {
+        counts: Vec<AccountCounts>,
+        next: Option<u16>,
     },
     Connections {
         ranked: Vec<Ranked>,
@@ -87,6 +95,14 @@ pub struct LaneDepth {
     pub arrived: usize,
     /// Parcels that wait for room on the lane in the other direction.
     pub waiting: usize,
+}
+
+/// What a shard knows of an account without looking at its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountCounts {
+    pub account: AccountId,
+    pub subscriptions: usize,
+    pub ended: Ended,
 }
 
 /// Sums over connections.
@@ -171,6 +187,7 @@ impl Shard {
         match question {
             Question::Counts => Piece::Counts(Box::new(self.counts())),
             Question::Sums { from } => self.sums(*from),
+            Question::Accounts { from } => self.account_counts(*from),
             Question::Connections { from, wanted } => self.ranked(*from, wanted),
             Question::Records { of } => {
                 let clients = of
@@ -211,11 +228,12 @@ impl Shard {
     }
 
     fn sums(&self, from: u32) -> Piece {
-        let mut sums = Sums::default();
+        let mut by_account: BTreeMap<AccountId, Sums> = BTreeMap::new();
         let (clients, next) = self.clients_from(from);
         for client in clients {
             let slot = client.id().slot;
             let pending = self.router.outboxes.pending(slot);
+            let sums = by_account.entry(client.account()).or_default();
             sums.connections += 1;
             sums.subscriptions += client.subscription_count() as u64;
             sums.pending_bytes += pending as u64;
@@ -224,9 +242,24 @@ impl Shard {
             sums.pending[PENDING_STEPS.partition_point(|step| *step < pending)] += 1;
         }
         Piece::Sums {
-            sums: Box::new(sums),
+            sums: by_account,
             next,
         }
+    }
+
+    fn account_counts(&self, from: u16) -> Piece {
+        let accounts = self.settings.accounts.iter().skip(usize::from(from));
+        let ids = accounts.map(|(account, _)| account);
+        let counts = ids.take(SURVEYED_ACCOUNTS).map(|account| AccountCounts {
+            account,
+            subscriptions: self.router.interest().subscriptions_of(account),
+            ended: self.ended.of(account),
+        });
+        let counts: Vec<AccountCounts> = counts.collect();
+        let is_full = counts.len() == SURVEYED_ACCOUNTS;
+        let last = counts.last().filter(|_| is_full);
+        let next = last.and_then(|last| last.account.0.checked_add(1));
+        Piece::Accounts { counts, next }
     }
 
     fn ranked(&self, from: u32, wanted: &WantedConnections) -> Piece {
@@ -370,7 +403,7 @@ impl Sums {
 }
 
 fn reaches(interest: &Interest, id: SubscriptionId, subject: &[u8]) -> bool {
-    match (Pattern::new(interest.subject_of(id)), Subject::new(subject)) {
+    match (Pattern::new(interest.wish_of(id).1), Subject::new(subject)) {
         (Some(pattern), Some(subject)) => pattern.matches(subject),
         _ => false,
     }

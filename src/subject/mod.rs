@@ -4,9 +4,19 @@
 //! last for one or more. Bytes other than white space are free, so `foo*` is a literal token. White space cannot occur:
 //! the control line was split at it.
 //!
-//! It does not know accounts, mappings or permissions.
+//! `transform` turns subjects into others, `mappings` says which. It does not know accounts or permissions.
+
+mod mappings;
+mod pattern_set;
+mod relation;
+mod transform;
 
 use std::fmt;
+
+pub use mappings::{Destination, Mapped, Mapping, MappingError, Mappings};
+pub use pattern_set::PatternSet;
+pub use relation::{covers, intersection, matches};
+pub use transform::{Reason, Transform, TransformError, numbered, unnumbered};
 
 /// What a message is published to, known to be routable: at least one token, none empty.
 ///
@@ -96,6 +106,21 @@ pub fn tokens(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|byte| *byte == b'.')
 }
 
+/// Whether every subject that `narrow` stands for is one of `wide`. Neither needs to be valid.
+pub fn is_subset(narrow: &[u8], wide: &[u8]) -> bool {
+    let mut narrow = tokens(narrow);
+    for wanted in tokens(wide) {
+        match (narrow.next(), wanted) {
+            (None | Some(b""), _) => return false,
+            (Some(_), b">") => return true,
+            (Some(token), b"*") if token != b">" => {}
+            (Some(token), wanted) if token == wanted && token != b">" => {}
+            _ => return false,
+        }
+    }
+    narrow.next().is_none()
+}
+
 fn has_no_empty_token(bytes: &[u8]) -> bool {
     let mut after_dot = true;
     for byte in bytes {
@@ -168,6 +193,27 @@ mod tests {
         }
         for invalid in ["", ".", "foo.", ".foo", "a..b", ">.a", "foo.>.bar"] {
             assert!(Pattern::new(invalid.as_bytes()).is_none(), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn a_subset_is_told() {
+        for (narrow, wide, is) in [
+            ("a.b", "a.b", true),
+            ("a.b", "a.*", true),
+            ("a.*", "a.*", true),
+            ("a.b.c", "a.>", true),
+            ("a.>", "a.>", true),
+            ("a.>", ">", true),
+            ("a.*", "a.b", false),
+            ("a.>", "a.*", false),
+            ("a", "a.>", false),
+            ("a.b", "a", false),
+            ("a", "b", false),
+            ("", "*", false),
+        ] {
+            let found = is_subset(narrow.as_bytes(), wide.as_bytes());
+            assert_eq!(found, is, "{narrow} in {wide}");
         }
     }
 

@@ -5,28 +5,36 @@ pub mod config_file;
 pub mod process_files;
 pub mod signal_command;
 
+use crate::account::Accounts;
+use crate::auth::NonceKey;
 use crate::base::ids::ShardId;
 use crate::base::limits::{LANE_PARCELS, SHARDS_MAX};
 use crate::base::log::{Level, Record};
 use crate::config::go_text::go_error;
-use crate::config::{Auth, Identity, NATS_SERVER_VERSION, Options};
+use crate::config::tls::HandshakeFirst;
+use crate::config::{Identity, NATS_SERVER_VERSION, Options};
 use crate::mesh;
 use crate::monitor;
 use crate::protocol::info::ServerInfo;
 use crate::runtime::clock::Clock;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
-use crate::runtime::thread::{self, Common, Directive, Doorway, Report};
-use crate::runtime::{listener, probe};
+use crate::runtime::password_worker::PasswordWorkers;
+use crate::runtime::thread::{self, Common, Directive, Doorway, Patience, Report};
+use crate::runtime::{listener, probe, tls_files};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
+use crate::wire::opening::Entrance;
+use crate::wire::tls::Acceptor;
 use process_files::PortsFile;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::thread::disable_transparent_huge_pages;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -96,18 +104,23 @@ impl<'a> Broker<'a> {
                 obstacle.what, obstacle.found
             ));
         }
+        let entrance = entrance(options, logger)?;
         raise_descriptor_limit(logger);
-        let monitor = open_monitor(options, logger)?;
+        let tls = entrance.as_ref().and_then(|entrance| entrance.tls.clone());
+        let monitor = open_monitor(options, tls.as_deref(), logger)?;
         let (socket, address) = listener::open(&options.host, options.port).map_err(|error| {
             let wanted = host_port(&options.host, options.port);
             let why = format!("listen tcp {wanted}: bind: {}", go_error(&error));
             format!("Error listening on port: {wanted}, {why:?}")
         })?;
         let info = server_info(options, server_id, server_name, address);
-        let settings = Settings::new(options, info);
+        Accounts::compile(&options.accounts, options.system_account)
+            .map_err(|error| error.to_string())?;
+        let settings = Settings::new(options, info, nonce_key()?);
         let count = shard_count(options);
         let clock = thread::start_clock();
-        let (bells, messages, shards) = spawn(options, &settings, socket, count, logger, clock)?;
+        let (bells, messages, shards) =
+            spawn(options, &settings, entrance, socket, count, logger, clock)?;
         let mut broker = Broker {
             logger,
             bells,
@@ -121,7 +134,8 @@ impl<'a> Broker<'a> {
         broker.wait_until_ready()?;
         let shown = host_port(&shown_host(&options.host), address.port());
         broker.info(format!("Listening for client connections on {shown}"));
-        let monitored = monitor.as_ref().map(|port| port.address);
+        broker.tell_of_entrance(options);
+        let monitored = monitor.as_ref().map(|port| (port.scheme(), port.address));
         if let Some(port) = monitor {
             let facts = monitor::Facts {
                 options: options.clone(),
@@ -129,12 +143,27 @@ impl<'a> Broker<'a> {
                 bells: broker.bells.clone(),
                 clock,
                 logger: logger.clone(),
+                tls,
             };
             broker.monitor = Some(port.serve(facts)?);
         }
         broker.write_files(options, identity, address, monitored)?;
         broker.info("Server is ready");
         Ok(broker)
+    }
+
+    /// What clients have to know to get in.
+    fn tell_of_entrance(&self, options: &Options) {
+        if let Some(tls) = &options.tls {
+            self.info("TLS required for client connections");
+            if tls.handshake_first == HandshakeFirst::Always {
+                let text = "Clients that are not using \"TLS Handshake First\" option will fail to connect";
+                self.log(Level::Warn, text);
+            }
+        }
+        if options.proxy_protocol {
+            self.info("PROXY protocol enabled for client connections");
+        }
     }
 
     fn wait_until_ready(&mut self) -> Result<(), String> {
@@ -157,7 +186,7 @@ impl<'a> Broker<'a> {
         options: &Options,
         identity: &Identity,
         address: SocketAddr,
-        monitored: Option<SocketAddr>,
+        monitored: Option<(&str, SocketAddr)>,
     ) -> Result<(), String> {
         if let Some(path) = &options.pid_file {
             process_files::write_pid_file(path).map_err(|error| error.to_string())?;
@@ -265,6 +294,19 @@ impl<'a> Broker<'a> {
     }
 }
 
+/// What connections are asked for before their sessions begin.
+fn entrance(options: &Options, logger: &Logger) -> Result<Option<Arc<Entrance>>, String> {
+    let mut acceptor = None;
+    if let Some(tls) = &options.tls {
+        let (loaded, warnings) = tls_files::load(tls)?;
+        for warning in warnings {
+            logger.log(Record::new(Level::Warn, warning));
+        }
+        acceptor = Some(loaded);
+    }
+    Ok(Entrance::new(options, acceptor).map(Arc::new))
+}
+
 fn announce(logger: &Logger, identity: &Identity, server_id: &str, server_name: &str) {
     let own = env!("CARGO_PKG_VERSION");
     let lines = [
@@ -279,11 +321,15 @@ fn announce(logger: &Logger, identity: &Identity, server_id: &str, server_name: 
     }
 }
 
-fn open_monitor(options: &Options, logger: &Logger) -> Result<Option<monitor::Port>, String> {
-    let port = monitor::Port::open(options)?;
+fn open_monitor(
+    options: &Options,
+    tls: Option<&Acceptor>,
+    logger: &Logger,
+) -> Result<Option<monitor::Port>, String> {
+    let port = monitor::Port::open(options, tls)?;
     if let Some(port) = &port {
         let shown = host_port(options.monitor_host(), port.address.port());
-        let text = format!("Starting http monitor on {shown}");
+        let text = format!("Starting {} monitor on {shown}", port.scheme());
         logger.log(Record::new(Level::Info, text));
     }
     Ok(port)
@@ -310,7 +356,11 @@ fn server_info(
         host,
         port,
         headers: !options.no_header_support,
-        auth_required: options.auth != Auth::None,
+        // `Settings` knows.
+        auth_required: false,
+        tls_required: options.tls.is_some() && !options.allow_non_tls,
+        tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
+        tls_available: options.tls.is_some() && options.allow_non_tls,
         max_payload: options.max_payload,
         connect_urls: Vec::new(),
         ldm: false,
@@ -332,6 +382,7 @@ type Spawned = (Doorbells, Receiver<Message>, Vec<JoinHandle<()>>);
 fn spawn(
     options: &Options,
     settings: &Settings,
+    entrance: Option<Arc<Entrance>>,
     socket: OwnedFd,
     count: u8,
     logger: &Logger,
@@ -346,12 +397,21 @@ fn spawn(
     forward_signals(sender.clone()).map_err(failed("Could not listen to signals"))?;
     let (reports, shard_reports) = channel();
     forward_reports(shard_reports, sender).map_err(failed("Could not start a thread"))?;
+    // Before anything is pinned: a thread inherits where it may run.
+    let workers = thread::cores().len() / 2;
+    let passwords =
+        PasswordWorkers::start(workers, &bells).map_err(failed("Could not start a thread"))?;
     let common = Common {
         bells: bells.clone(),
+        passwords,
         reports,
         logger: logger.clone(),
         clock,
-        spin: Duration::from_micros(u64::from(options.spin_us)),
+        patience: Patience {
+            spin: Duration::from_micros(u64::from(options.spin_us)),
+            linger: Duration::from_micros(u64::from(options.linger_us)),
+        },
+        entrance,
     };
     let mut cores = thread::cores();
     if cores.len() < usize::from(count) {
@@ -370,7 +430,8 @@ fn spawn(
         .zip(mailboxes)
         .enumerate()
     {
-        let shard = Shard::new(settings.clone(), mesh, seed());
+        let mut shard = Shard::new(settings.clone(), mesh, seed());
+        shard.set_wall_clock(common.clock.wall());
         let core = cores.get(index).copied();
         let spawned = thread::spawn(shard, core, mailbox, doorway.take(), common.clone());
         shards.push(spawned.map_err(failed("Could not start a shard"))?);
@@ -438,6 +499,17 @@ fn abort_on_panic() {
         default(info);
         std::process::abort();
     }));
+}
+
+/// From the kernel: nobody else must be able to guess it.
+fn nonce_key() -> Result<NonceKey, String> {
+    let mut random = [0; 32];
+    // The kernel gives this little whole, or says why not.
+    match getrandom(&mut random, GetRandomFlags::empty()) {
+        Ok(len) if len == random.len() => Ok(NonceKey::new(random)),
+        Ok(_) => Err("The kernel gave too few random bytes".to_owned()),
+        Err(error) => Err(format!("The kernel gave no random bytes: {error}")),
+    }
 }
 
 fn seed() -> u64 {

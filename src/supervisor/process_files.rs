@@ -48,14 +48,14 @@ impl PortsFile {
         directory: &Path,
         identity: &Identity,
         listening: SocketAddr,
-        monitored: Option<SocketAddr>,
+        monitored: Option<(&str, SocketAddr)>,
     ) -> Result<PortsFile, ProcessFileError> {
         let name = format!("{}_{}.ports", identity.program, std::process::id());
         let path = directory.join(name);
         let ports = Ports {
             nats: urls("nats", listening),
             monitoring: monitored
-                .map(|address| urls("http", address))
+                .map(|(scheme, address)| urls(scheme, address))
                 .unwrap_or_default(),
         };
         let written = serde_json::to_vec(&ports)
@@ -226,7 +226,7 @@ mod tests {
             &directory,
             &identity,
             ([127, 0, 0, 1], 4222).into(),
-            Some(([127, 0, 0, 1], 8222).into()),
+            Some(("http", ([127, 0, 0, 1], 8222).into())),
         )
         .unwrap();
         let path = directory.join(format!("nats-server_{}.ports", std::process::id()));

@@ -15,12 +15,6 @@ const KNOWN_DIFFERENCES: &[(&str, &str)] = &[
     ("/varz git_commit", "there is no such build"),
     ("/varz feature_flags", "they are nats-server's own"),
     ("/varz trunkline", "our version, as in INFO"),
-    ("/varz system_account", "it cannot be switched off yet"),
-    ("/accountz system_account", "it cannot be switched off yet"),
-    (
-        "/accountz?acc=$G system_account",
-        "it cannot be switched off yet",
-    ),
 ];
 
 /// Values that the clients do not decide.
@@ -297,7 +291,7 @@ fn a_lame_duck_is_not_healthy() {
 }
 
 /// Goes through both at once. A list is compared element by element, sorted where its order is free.
-fn compare(place: &str, ours: &Value, theirs: &Value, faults: &mut Vec<String>) {
+pub(crate) fn compare(place: &str, ours: &Value, theirs: &Value, faults: &mut Vec<String>) {
     match (ours, theirs) {
         (Value::Object(left), Value::Object(right)) => {
             let names: BTreeMap<&String, ()> = left

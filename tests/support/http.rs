@@ -3,7 +3,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +46,27 @@ pub(crate) fn ask(address: SocketAddr, method: &str, page: &str) -> io::Result<R
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(format!("{method} {page} HTTP/1.0\r\nHost: monitor\r\n\r\n").as_bytes())?;
     receive(&mut stream)
+}
+
+/// Asks for a page over TLS, of a server whose certificate is for `localhost`.
+pub(crate) fn get_secured(
+    address: SocketAddr,
+    page: &str,
+    client: &Arc<ClientConfig>,
+) -> io::Result<Reply> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+    let connection = ClientConnection::new(Arc::clone(client), name).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(connection, stream);
+    stream.write_all(format!("GET {page} HTTP/1.0\r\nHost: monitor\r\n\r\n").as_bytes())?;
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        // Not every server says goodbye before it closes.
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+        _ => {}
+    }
+    parse(&bytes).ok_or_else(|| io::Error::other("no HTTP reply"))
 }
 
 /// Reads a reply to its end, which is that of the connection.

@@ -163,7 +163,8 @@ impl Server {
         self.ports_file()
             .and_then(|ports| {
                 let url = ports["monitoring"][0].as_str()?;
-                url.strip_prefix("http://")?.parse().ok()
+                let (_, address) = url.split_once("://")?;
+                address.parse().ok()
             })
             .expect("the ports file names the monitor")
     }

@@ -13,16 +13,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::script::{Act, Field, Line, Pattern, Script, Step};
-use crate::support::RawClient;
+use crate::support::{RawClient, wait_until};
 
 /// The connections that are open, by name.
 type Connections = BTreeMap<String, RawClient>;
 
-/// Runs `script`; the error is the line, what was expected and what came.
-pub(crate) fn run(script: &Script, address: SocketAddr) -> Result<(), String> {
+/// Runs `script`; the error is the line, what was expected and what came. `log` is what the server has logged so far.
+pub(crate) fn run(
+    script: &Script,
+    address: SocketAddr,
+    log: &dyn Fn() -> String,
+) -> Result<(), String> {
     let mut connections = Connections::new();
+    let mut reply = Vec::new();
     for line in &script.lines {
-        step(line, address, &mut connections)
+        step(line, address, log, &mut connections, &mut reply)
             .map_err(|why| format!(":{}: {}\n    {why}", line.number, line.text))?;
     }
     for (name, client) in &mut connections {
@@ -35,8 +40,25 @@ pub(crate) fn run(script: &Script, address: SocketAddr) -> Result<(), String> {
     Ok(())
 }
 
-fn step(line: &Line, address: SocketAddr, connections: &mut Connections) -> Result<(), String> {
+fn step(
+    line: &Line,
+    address: SocketAddr,
+    log: &dyn Fn() -> String,
+    connections: &mut Connections,
+    reply: &mut Vec<u8>,
+) -> Result<(), String> {
     match &line.step {
+        Step::Logged(wanted) => {
+            let is_there = || log().lines().any(|line| wanted.matches(line.as_bytes()));
+            let found = wait_until(Duration::from_secs(5), is_there);
+            found
+                .then_some(())
+                .ok_or_else(|| "it is not in the log".to_owned())
+        }
+        Step::NotLogged(text) => match log().lines().find(|line| line.contains(text.as_str())) {
+            Some(line) => Err(format!("the log has: {line}")),
+            None => Ok(()),
+        },
         Step::Sleep(span) => {
             thread::sleep(*span);
             Ok(())
@@ -53,17 +75,23 @@ fn step(line: &Line, address: SocketAddr, connections: &mut Connections) -> Resu
                 .remove(connection)
                 .map(drop)
                 .ok_or_else(|| absent(connection)),
-            act => perform(named(connections, connection)?, act),
+            act => perform(named(connections, connection)?, act, reply),
         },
     }
 }
 
-fn perform(client: &mut RawClient, act: &Act) -> Result<(), String> {
+/// `reply` is where the last message with a reply wants its answer.
+fn perform(client: &mut RawClient, act: &Act, reply: &mut Vec<u8>) -> Result<(), String> {
     match act {
         Act::Connect | Act::Join(_) | Act::Close => {
             Err("this act is not about an open connection".to_owned())
         }
-        Act::Send(bytes) => client.send(bytes).map_err(told),
+        Act::Sign {
+            field,
+            seed,
+            options,
+        } => sign(client, field, seed, options),
+        Act::Send(bytes) => client.send(&with_reply(bytes, reply)).map_err(told),
         Act::Trickle(bytes) => client.trickle(bytes).map_err(told),
         Act::Sync => {
             client.send(b"PING\r\n").map_err(told)?;
@@ -72,6 +100,9 @@ fn perform(client: &mut RawClient, act: &Act) -> Result<(), String> {
         Act::Line(pattern) => {
             let line = line(client)?;
             if pattern.matches(&line) {
+                if let Some(found) = reply_of(&line) {
+                    *reply = found.to_vec();
+                }
                 Ok(())
             } else {
                 Err(format!("got: {}", shown(&line)))
@@ -85,10 +116,33 @@ fn perform(client: &mut RawClient, act: &Act) -> Result<(), String> {
                 Err(format!("got: {}", shown(&found)))
             }
         }
-        Act::Info(fields) => info(client, fields),
+        Act::Info(fields) => info(client, fields).map(drop),
         Act::End => client.end().map_err(told),
         Act::Silence(span) => client.silence(*span).map_err(told),
     }
+}
+
+/// The reply subject of a message's line.
+fn reply_of(line: &[u8]) -> Option<&[u8]> {
+    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    match words[..] {
+        [b"MSG", _, _, reply, _] | [b"HMSG", _, _, reply, _, _] if !reply.is_empty() => Some(reply),
+        _ => None,
+    }
+}
+
+/// The bytes with that subject in the place of every `{reply}`.
+fn with_reply(bytes: &[u8], reply: &[u8]) -> Vec<u8> {
+    const PLACE: &[u8] = b"{reply}";
+    let mut whole = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(PLACE.len()).position(|window| window == PLACE) {
+        whole.extend_from_slice(&rest[..at]);
+        whole.extend_from_slice(reply);
+        rest = &rest[at + PLACE.len()..];
+    }
+    whole.extend_from_slice(rest);
+    whole
 }
 
 /// Connects, reads the greeting, says CONNECT and waits for what a client of these options is owed.
@@ -104,14 +158,33 @@ fn join(client: &mut RawClient, options: &str) -> Result<(), String> {
     }
     expect(client, b"PONG")?;
     if options["protocol"] == 1 {
-        info(client, &[])
+        info(client, &[]).map(drop)
     } else {
         Ok(())
     }
 }
 
+/// Says CONNECT with a signature of the greeting's nonce.
+fn sign(client: &mut RawClient, field: &str, seed: &str, options: &str) -> Result<(), String> {
+    let info = info(client, &[("nonce".to_owned(), Field::Text)])?;
+    let nonce = info["nonce"].as_str().unwrap_or_default();
+    let key = nkeys::KeyPair::from_seed(seed).map_err(|error| error.to_string())?;
+    let signature = key
+        .sign(nonce.as_bytes())
+        .map_err(|error| error.to_string())?;
+    let mut options: serde_json::Value =
+        serde_json::from_str(options).map_err(|error| format!("{options}: {error}"))?;
+    options[field] = data_encoding::BASE64URL_NOPAD.encode(&signature).into();
+    client
+        .send(format!("CONNECT {options}\r\n").as_bytes())
+        .map_err(told)
+}
+
 /// Reads an INFO line and looks at its fields.
-fn info(client: &mut RawClient, wanted: &[(String, Field)]) -> Result<(), String> {
+fn info(
+    client: &mut RawClient,
+    wanted: &[(String, Field)],
+) -> Result<serde_json::Map<String, serde_json::Value>, String> {
     let line = line(client)?;
     let json = line
         .strip_prefix(b"INFO ")
@@ -134,7 +207,7 @@ fn info(client: &mut RawClient, wanted: &[(String, Field)]) -> Result<(), String
             return Err(format!("{name} is {found:?} in: {}", shown(&line)));
         }
     }
-    Ok(())
+    Ok(info.clone())
 }
 
 /// Reads messages until all have come, and then makes sure that no more come: a copy too many is as

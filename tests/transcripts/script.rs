@@ -22,6 +22,8 @@ pub(crate) enum Setting {
         name: String,
         value: String,
     },
+    /// A line for the configuration file of both servers.
+    File(String),
     /// A line for the configuration file of `nats-server`.
     NatsServerConfig(String),
     NatsServerFlags(Vec<String>),
@@ -39,6 +41,10 @@ pub(crate) struct Line {
 #[derive(Debug)]
 pub(crate) enum Step {
     Sleep(Duration),
+    /// The server's log has a line that ends like this.
+    Logged(Pattern),
+    /// Nothing like this is anywhere in the server's log so far.
+    NotLogged(String),
     /// Together the connections get so many messages of this head, whoever gets which.
     Share {
         connections: Vec<String>,
@@ -57,6 +63,12 @@ pub(crate) enum Act {
     Connect,
     /// Connect, read INFO, send CONNECT with this JSON, and wait for it to be taken in.
     Join(String),
+    /// Read INFO, and send CONNECT with this JSON and one more field: the signature of INFO's nonce.
+    Sign {
+        field: String,
+        seed: String,
+        options: String,
+    },
     Send(Vec<u8>),
     Trickle(Vec<u8>),
     Sync,
@@ -152,6 +164,7 @@ fn parse_setting(text: &str) -> Result<Setting, String> {
         "server" => Ok(Setting::Flags(flags())),
         "nats-server" => Ok(Setting::NatsServerFlags(flags())),
         "trunkline" => Ok(Setting::TrunklineFlags(flags())),
+        "file" => Ok(Setting::File(rest.to_owned())),
         "nats-server-config" => Ok(Setting::NatsServerConfig(rest.to_owned())),
         "config" => {
             let (name, value) = rest
@@ -171,6 +184,10 @@ fn parse_step(text: &str) -> Result<Step, String> {
     match word {
         "sleep" => parse_span(rest).map(Step::Sleep),
         "share" => parse_share(rest),
+        "logged" if rest.is_empty() => Err("a log line is not empty".to_owned()),
+        "logged" => Pattern::parse(&format!("{{*}}{rest}")).map(Step::Logged),
+        "unlogged" if rest.is_empty() => Err("a log line is not empty".to_owned()),
+        "unlogged" => Ok(Step::NotLogged(rest.to_owned())),
         _ => parse_on(word, rest),
     }
 }
@@ -213,6 +230,17 @@ fn parse_act(text: &str) -> Result<Act, String> {
             r#"{"verbose":false,"pedantic":false}"#.to_owned(),
         )),
         ("joins", options) => Ok(Act::Join(options.to_owned())),
+        ("signs", rest) => {
+            let mut words = rest.splitn(3, ' ').map(str::to_owned);
+            match (words.next(), words.next(), words.next()) {
+                (Some(field), Some(seed), Some(options)) => Ok(Act::Sign {
+                    field,
+                    seed,
+                    options,
+                }),
+                _ => Err("a signature is written `A signs sig SEED {…}`".to_owned()),
+            }
+        }
         ("syncs", "") => Ok(Act::Sync),
         ("closes", "") => Ok(Act::Close),
         ("silent", span) => parse_span(span).map(Act::Silence),

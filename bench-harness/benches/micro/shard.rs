@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bench_harness::micro::OPERATIONS;
 use gungraun::{library_benchmark, library_benchmark_group};
+use trunkline::auth::NonceKey;
 use trunkline::base::ids::{ClientNumber, ConnectionId};
 use trunkline::base::limits::LANE_PARCELS;
 use trunkline::config::Options;
@@ -116,11 +117,14 @@ fn settings() -> Settings {
         port: 4222,
         headers: true,
         auth_required: false,
+        tls_required: false,
+        tls_verify: false,
+        tls_available: false,
         max_payload: 1 << 20,
         connect_urls: Vec::new(),
         ldm: false,
     };
-    Settings::new(&Options::default(), info)
+    Settings::new(&Options::default(), info, NonceKey::new([0; 32]))
 }
 
 fn subscription(queue: &str) -> String {

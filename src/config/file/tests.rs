@@ -4,13 +4,19 @@
 
 use std::ffi::{OsStr, OsString};
 
+use std::time::Duration;
+
 use super::*;
 use crate::config::{Action, Auth, Identity, parse_command_line};
 
-/// One file, `a.conf`, and an empty environment.
-struct OneFile(&'static str);
+mod blocks;
+mod crossings;
+mod tls;
 
-impl Surroundings for OneFile {
+/// One file, `a.conf`, and an empty environment.
+pub(super) struct OneFile<'a>(&'a str);
+
+impl Surroundings for OneFile<'_> {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         match path {
             "a.conf" => Ok(self.0.as_bytes().to_vec()),
@@ -23,7 +29,7 @@ impl Surroundings for OneFile {
     }
 }
 
-fn configure(words: &[&str], text: &'static str) -> Result<Configured, String> {
+pub(super) fn configure(words: &[&str], text: &str) -> Result<Configured, String> {
     let words: Vec<OsString> = words.iter().map(OsString::from).collect();
     let identity = Identity::from_argument_zero(Some(OsStr::new("trunkline")));
     match parse_command_line(&identity, &words) {
@@ -35,14 +41,14 @@ fn configure(words: &[&str], text: &'static str) -> Result<Configured, String> {
     }
 }
 
-fn options(text: &'static str) -> Options {
+pub(super) fn options(text: &str) -> Options {
     match configure(&["-c", "a.conf"], text) {
         Ok(configured) => configured.options,
         Err(reasons) => panic!("{text}: {reasons}"),
     }
 }
 
-fn refused(text: &'static str) -> String {
+pub(super) fn refused(text: &str) -> String {
     configure(&["-c", "a.conf"], text).expect_err("a refusal")
 }
 
@@ -215,7 +221,11 @@ fn wrong_values_are_told_with_what_is_right() {
             "unknown field \"usres\"; did you mean \"users\"?",
         ),
         ("jetstream {}", "jetstream is not supported yet"),
-        ("authorization { users: [] }", "users is not supported yet"),
+        ("jetstream: enabled", "jetstream is not supported yet"),
+        (
+            "authorization { auth_callout {} }",
+            "auth_callout is not supported yet",
+        ),
         ("authorization { password: x }", "a password needs a user"),
     ] {
         assert_eq!(refused(text), reason, "{text}");
@@ -225,13 +235,8 @@ fn wrong_values_are_told_with_what_is_right() {
 #[test]
 fn many_mistakes_are_told_at_once_but_not_without_end() {
     assert_eq!(refused("a: 1\nb: 2\nport: x").lines().count(), 3);
-    let text: &'static str = Box::leak(
-        (0..100)
-            .map(|key| format!("k{key}: 1\n"))
-            .collect::<String>()
-            .into(),
-    );
-    let reasons = refused(text);
+    let text: String = (0..100).map(|key| format!("k{key}: 1\n")).collect();
+    let reasons = refused(&text);
     assert_eq!(reasons.lines().count(), FAULTS_MAX + 1);
     assert!(reasons.ends_with("and more"));
 }
@@ -245,12 +250,12 @@ fn keys_that_variables_refer_to_need_not_be_options() {
 
 #[test]
 fn every_row_can_be_reached_as_it_should() {
-    for row in TABLE {
+    for row in rows() {
         let has_key = !row.config_keys.is_empty();
         assert!(has_key || !row.names.is_empty(), "a row without a name");
         match row.kind {
             Kind::Request(_) => assert!(!has_key, "{}", row.name()),
-            Kind::Address(..) | Kind::Ignored(_) => {
+            Kind::Address(..) | Kind::Ignored(_) | Kind::Block(..) => {
                 assert!(has_key && row.names.is_empty(), "{}", row.name());
             }
             _ => {}

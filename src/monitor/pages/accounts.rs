@@ -1,28 +1,26 @@
 //! `/accountz` and `/accstatz`: accounts, as they are configured and what goes on in them.
 //!
-//! What the shards count is the whole server's. As long as they do not count by account it is all shown under `$G`, where
-//! every client is: [`Figures::of`] is the one place to change.
+//! The figures are sums over the connections that are there and those that were: no message is counted for it.
 
 mod detail;
 
-use super::totals::{IndexTotals, Totals};
 use crate::base::ids::AccountId;
 use crate::config::Account;
 use crate::monitor::go_json::{Time, pretty};
 use crate::monitor::query::Query;
 use crate::monitor::reply::{JSON, Refusal, Reply};
 use crate::monitor::site::Site;
+use crate::monitor::surveyor::{InAccount, PerAccount};
 use crate::router::Traffic;
 use detail::Detail;
 use serde::Serialize;
 
 pub(super) async fn accountz(site: &Site, query: &Query) -> Result<Reply, Refusal> {
     let options = &site.facts.options;
-    let system = options.accounts.get(options.system_account.index());
     let mut page = Accountz {
         server_id: &site.facts.info.server_id,
         now: Time(site.now()),
-        system_account: system.map_or("", |account| account.name.as_str()),
+        system_account: site.system_account(),
         accounts: Vec::new(),
         account_detail: None,
     };
@@ -37,47 +35,17 @@ pub(super) async fn accountz(site: &Site, query: &Query) -> Result<Reply, Refusa
         let Some((id, account)) = named(&options.accounts, name) else {
             return Err(Refusal::Bad(format!("Account {name} does not exist")));
         };
-        let totals = Totals::of(&site.surveyor.counts().await?);
-        let figures = Figures::of(id, &totals);
-        page.account_detail = Some(Detail::new(site, id, account, figures));
+        let figures = site.surveyor.scan().await?.accounts().await?.of(id);
+        page.account_detail = Some(Detail::new(site, id, account, &figures));
     }
     Ok(Reply::page(JSON, pretty(&page)))
 }
 
 pub(super) async fn accstatz(site: &Site, query: &Query) -> Result<Reply, Refusal> {
     let with_unused = query.boolean("unused")?;
-    let totals = Totals::of(&site.surveyor.counts().await?);
-    Ok(Reply::page(
-        JSON,
-        pretty(&Accstatz::new(site, &totals, with_unused)),
-    ))
-}
-
-/// What goes on in one account.
-#[derive(Clone, Copy, Debug, Default)]
-struct Figures {
-    connections: u64,
-    subscriptions: u64,
-    received: Traffic,
-    sent: Traffic,
-    slow_consumers: u64,
-    index: IndexTotals,
-}
-
-impl Figures {
-    fn of(account: AccountId, totals: &Totals) -> Figures {
-        if account != AccountId::GLOBAL {
-            return Figures::default();
-        }
-        Figures {
-            connections: totals.connections,
-            subscriptions: totals.subscriptions,
-            received: totals.received,
-            sent: totals.sent,
-            slow_consumers: totals.slow_consumers,
-            index: totals.index,
-        }
-    }
+    let figures = site.surveyor.scan().await?.accounts().await?;
+    let page = Accstatz::new(site, &figures, with_unused);
+    Ok(Reply::page(JSON, pretty(&page)))
 }
 
 fn named<'a>(accounts: &'a [Account], name: &str) -> Option<(AccountId, &'a Account)> {
@@ -136,10 +104,9 @@ struct MsgBytes {
 }
 
 impl<'a> Accstatz<'a> {
-    pub(super) fn new(site: &'a Site, totals: &Totals, with_unused: bool) -> Accstatz<'a> {
+    pub(super) fn new(site: &'a Site, figures: &PerAccount, with_unused: bool) -> Accstatz<'a> {
         let accounts = with_ids(&site.facts.options.accounts);
-        let stats =
-            accounts.map(|(id, account)| AccountStat::new(account, Figures::of(id, totals)));
+        let stats = accounts.map(|(id, account)| AccountStat::new(account, &figures.of(id)));
         Accstatz {
             server_id: &site.facts.info.server_id,
             now: Time(site.now()),
@@ -149,17 +116,17 @@ impl<'a> Accstatz<'a> {
 }
 
 impl<'a> AccountStat<'a> {
-    fn new(account: &'a Account, figures: Figures) -> AccountStat<'a> {
+    fn new(account: &'a Account, figures: &InAccount) -> AccountStat<'a> {
         AccountStat {
             acc: &account.name,
             name: &account.name,
-            conns: figures.connections,
+            conns: figures.sums.connections,
             leafnodes: 0,
-            total_conns: figures.connections,
-            num_subscriptions: figures.subscriptions,
-            sent: figures.sent.into(),
-            received: figures.received.into(),
-            slow_consumers: figures.slow_consumers,
+            total_conns: figures.sums.connections,
+            num_subscriptions: figures.subscriptions as u64,
+            sent: figures.sent().into(),
+            received: figures.received().into(),
+            slow_consumers: figures.ended.slow_consumers,
         }
     }
 }

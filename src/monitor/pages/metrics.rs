@@ -25,7 +25,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 pub(super) async fn page(site: &Site) -> Result<Reply, Refusal> {
     let shards = site.surveyor.counts().await?;
-    let sums = site.surveyor.scan().await?.sums().await?;
+    let accounts = site.surveyor.scan().await?.accounts().await?;
+    let sums = accounts.sums();
     let totals = Totals::of(&shards);
     let mut families = Families::default();
     let mut exporter = Exporter::new(&mut families, &site.facts.info.server_id);
@@ -33,7 +34,7 @@ pub(super) async fn page(site: &Site) -> Result<Reply, Refusal> {
     exporter.add_page("subsz", &SublistStats::from(totals.index));
     exporter.add_page("routez", &Routez::new(site));
     exporter.add_connections(&sums);
-    exporter.add_accounts(&Accstatz::new(site, &totals, true));
+    exporter.add_accounts(&Accstatz::new(site, &accounts, true));
     exporter.add_health(!totals.in_lame_duck);
     own::add(&mut families, &site.facts.info.server_id, &shards, &sums);
     let mut registry = Registry::default();

@@ -26,16 +26,21 @@ pub(super) async fn page(site: &Site, query: &Query) -> Result<Reply, Refusal> {
     let name = query.text("acc");
     let found = accounts.iter().position(|account| account.name == name);
     let is_known = name.is_empty() || found.is_some();
-    let counts = site.surveyor.counts().await?;
+    let account = found
+        .and_then(|index| u16::try_from(index).ok())
+        .map(AccountId);
+    let stats = match account {
+        None if is_known => Totals::of(&site.surveyor.counts().await?).index.into(),
+        None => SublistStats::default(),
+        Some(account) => {
+            let figures = site.surveyor.scan().await?.accounts().await?;
+            SublistStats::of_account(figures.of(account).subscriptions)
+        }
+    };
     let mut subsz = Subsz {
         server_id: &site.facts.info.server_id,
         now: Time(site.now()),
-        // As long as there is one index for all accounts, the others have nothing.
-        stats: match found {
-            Some(index) if index != AccountId::GLOBAL.index() => SublistStats::default(),
-            _ if !is_known => SublistStats::default(),
-            _ => Totals::of(&counts).index.into(),
-        },
+        stats,
         total: 0,
         offset: page.offset,
         limit: page.limit,
@@ -46,9 +51,7 @@ pub(super) async fn page(site: &Site, query: &Query) -> Result<Reply, Refusal> {
     }
     let wanted = Arc::new(WantedSubscriptions {
         slots: None,
-        account: found
-            .and_then(|index| u16::try_from(index).ok())
-            .map(AccountId),
+        account,
         subject: (!test.is_empty()).then(|| test.as_bytes().into()),
     });
     let scan = site.surveyor.scan().await?;

@@ -82,6 +82,16 @@ pub(super) struct SublistStats {
     avg_fanout: Float,
 }
 
+impl SublistStats {
+    /// Of one account it is known how many there are; the index is one for all.
+    pub(super) fn of_account(subscriptions: usize) -> SublistStats {
+        SublistStats {
+            num_subscriptions: subscriptions as u64,
+            ..SublistStats::default()
+        }
+    }
+}
+
 impl From<IndexTotals> for SublistStats {
     fn from(index: IndexTotals) -> SublistStats {
         let hits = index.looked_up.saturating_sub(index.misses);

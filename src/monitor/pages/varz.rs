@@ -7,8 +7,10 @@ use crate::monitor::reply::{JSON, Refusal, Reply};
 use crate::monitor::site::Site;
 use crate::monitor::surveyor::ShardCounts;
 use crate::runtime::usage;
+use crate::wire::tls::Acceptor;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 pub(super) async fn page(site: &Site) -> Result<Reply, Refusal> {
     let counts = site.surveyor.counts().await?;
@@ -108,6 +110,8 @@ pub(super) struct Varz<'a> {
     slow_consumer_stats: ByKind,
     stale_connection_stats: ByKind,
     disk_io_wait_stats: DiskWaits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert_not_after: Option<Time>,
 }
 
 impl<'a> Varz<'a> {
@@ -115,7 +119,6 @@ impl<'a> Varz<'a> {
         let (facts, totals) = (&site.facts, Totals::of(counts));
         let (options, info) = (&facts.options, &facts.info);
         let start = site.time_of_day(Now::ZERO);
-        let system = options.accounts.get(options.system_account.index());
         let file = options.config_file.as_ref();
         Varz {
             server_id: &info.server_id,
@@ -127,21 +130,17 @@ impl<'a> Varz<'a> {
             host: &info.host,
             port: info.port,
             auth_required: info.auth_required,
-            tls_required: options.tls.is_some() && !options.allow_non_tls,
-            tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
+            tls_required: info.tls_required,
+            tls_verify: info.tls_verify,
             connect_urls: &info.connect_urls,
             max_connections: options.max_connections,
             max_subscriptions: options.max_subscriptions,
             ping_interval: nanos(options.ping_interval),
             ping_max: options.ping_max,
             http_host: options.monitor_host(),
-            http_port: options.monitor_port.map_or(0, |port| match port {
-                // As it is asked for.
-                0 => -1,
-                port => i32::from(port),
-            }),
+            http_port: shown_port(options.monitor_port),
             http_base_path: &options.monitor_base_path,
-            https_port: 0,
+            https_port: shown_port(options.monitor_https_port),
             auth_timeout: Float(options.auth_timeout.as_secs_f64()),
             max_control_line: options.max_control_line,
             max_payload: options.max_payload,
@@ -186,10 +185,11 @@ impl<'a> Varz<'a> {
             http_req_stats: site.requests.borrow().clone(),
             config_load_time: Time(start),
             config_digest: file.map_or("", |file| file.digest.as_str()),
-            system_account: system.map_or("", |account| account.name.as_str()),
+            system_account: site.system_account(),
             slow_consumer_stats: of_clients(totals.slow_consumers),
             stale_connection_stats: of_clients(totals.stale),
             disk_io_wait_stats: DiskWaits::default(),
+            tls_cert_not_after: facts.tls.as_deref().and_then(not_after),
         }
     }
 }
@@ -198,6 +198,20 @@ fn of_clients(clients: u64) -> ByKind {
     ByKind {
         clients,
         ..ByKind::default()
+    }
+}
+
+fn not_after(tls: &Acceptor) -> Option<Time> {
+    let seconds = u64::try_from(tls.not_after()?).ok()?;
+    Some(Time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
+}
+
+/// A port as it was asked for: none is 0, any is -1.
+fn shown_port(port: Option<u16>) -> i32 {
+    match port {
+        None => 0,
+        Some(0) => -1,
+        Some(port) => i32::from(port),
     }
 }
 

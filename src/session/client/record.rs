@@ -1,8 +1,8 @@
 //! What the monitor may know of a client. *Control path.*
 
 use super::Client;
+use crate::auth::Name;
 use crate::base::clock::Now;
-use crate::base::ids::AccountId;
 use crate::interest::SubscriptionId;
 use crate::router::Outboxes;
 use crate::session::record::ConnectionRecord;
@@ -20,24 +20,23 @@ impl Client {
             name: self.options.name.as_str().into(),
             language: self.options.lang.as_str().into(),
             version: self.options.version.as_str().into(),
-            started_at: self.started_at,
+            started_at: self.started,
             active_at: self.active_at(outboxes),
-            rtt: self.rtt,
+            rtt: self.round_trip,
             pending_bytes: outboxes.pending(self.id.slot),
             received: self.received,
             sent: outboxes.traffic(self.id.slot),
             stalls: self.stalls,
             subscriptions: self.sids.len(),
+            secured: self.secured.clone(),
         }
     }
 
-    /// The account it belongs to: everybody's, as long as there are no others.
-    pub fn account(&self) -> AccountId {
-        AccountId::GLOBAL
-    }
-
-    /// Who it says it is, without what proves it (nats-server `getRawAuthUser`).
+    /// Who it is, or says it is, without what proves it (nats-server `getRawAuthUser`).
     pub fn user(&self) -> &str {
+        if let Some(Name::User(name) | Name::Nkey(name)) = &self.identity.name {
+            return name;
+        }
         match (self.options.user.as_str(), self.options.token.as_str()) {
             ("", "") => "",
             ("", _) => "[REDACTED]",
@@ -46,7 +45,7 @@ impl Client {
     }
 
     pub fn started_at(&self) -> Now {
-        self.started_at
+        self.started
     }
 
     /// When anything but keeping the connection alive last happened on it.
@@ -57,7 +56,7 @@ impl Client {
     }
 
     pub fn rtt(&self) -> Duration {
-        self.rtt
+        self.round_trip
     }
 
     /// Its subscriptions, in no order.

@@ -1,9 +1,12 @@
 //! Pieces put together, beside what was done to the shard.
 
 use super::*;
+use crate::auth::NonceKey;
 use crate::base::clock::Now;
 use crate::base::limits::CLOSED_SUBSCRIPTIONS_MAX;
-use crate::config::Options;
+use crate::config::account::{self, Account};
+use crate::config::authorization::Credentials;
+use crate::config::{Auth, Options, Secret, User};
 use crate::mesh;
 use crate::protocol::info::ServerInfo;
 use crate::session::close::CloseReason;
@@ -23,12 +26,19 @@ fn shard(options: &Options) -> Shard {
         port: 1,
         headers: true,
         auth_required: false,
+        tls_required: false,
+        tls_verify: false,
+        tls_available: false,
         max_payload: options.max_payload,
         connect_urls: Vec::new(),
         ldm: false,
     };
     let mesh = mesh::build(1, 1).pop().expect("one end");
-    Shard::new(Settings::new(options, info), mesh, 7)
+    Shard::new(
+        Settings::new(options, info, NonceKey::new([0; 32])),
+        mesh,
+        7,
+    )
 }
 
 fn monitored() -> Shard {
@@ -328,7 +338,8 @@ fn sums_are_those_of_the_records() {
         let Piece::Sums { sums: more, next } = shard.answer(&Question::Sums { from: next }) else {
             panic!("sums were asked for");
         };
-        sums.add(&more);
+        assert!(more.keys().all(|account| *account == AccountId::GLOBAL));
+        more.values().for_each(|more| sums.add(more));
         from = next;
     }
     let pending = 10 * "MSG a 1 5\r\nhello\r\n".len() as u64;
@@ -451,7 +462,7 @@ fn what_has_ended_is_remembered_with_its_reason_and_subscriptions() {
     }
     shard.set_now(Now::ZERO.after(Duration::from_secs(4)));
     shard.hang_up(id, CloseReason::ClientClosed);
-    let refused = shard.turn_away(ClientNumber(10), ([127, 0, 0, 1], 1).into());
+    let refused = shard.turn_away(ClientNumber(10), ([127, 0, 0, 1], 1).into(), None);
     flush(&mut shard);
     let closed = closed(&shard);
     assert_eq!(closed.len(), 2);
@@ -491,4 +502,69 @@ fn nothing_is_remembered_where_nobody_can_ask() {
     let id = join(&mut shard, 1);
     shard.hang_up(id, CloseReason::ClientClosed);
     assert!(closed(&shard).is_empty());
+}
+
+#[test]
+fn accounts_keep_what_their_ended_connections_have_had() {
+    let accounts = (0..=SURVEYED_ACCOUNTS).map(|number| Account {
+        name: format!("A{number}"),
+        ..Account::default()
+    });
+    let accounts: Vec<Account> = account::predefined().into_iter().chain(accounts).collect();
+    let last = AccountId(u16::try_from(accounts.len() - 1).expect("few"));
+    let user = User {
+        credentials: Credentials::Password {
+            name: "u".to_owned(),
+            password: Secret::new("p"),
+        },
+        account: last,
+        permissions: None,
+        connection_types: None,
+        proxy_required: false,
+    };
+    let mut shard = shard(&Options {
+        monitor_port: Some(0),
+        auth: Auth::Users(vec![user]),
+        accounts,
+        ..Options::default()
+    });
+    let id = shard.connect(ClientNumber(1), ([127, 0, 0, 1], 4000).into());
+    say(
+        &mut shard,
+        id,
+        "CONNECT {\"verbose\":false,\"user\":\"u\",\"pass\":\"p\"}\r\nSUB a 1\r\nSUB b 2\r\nPUB a 3\r\nabc\r\n",
+    );
+    let of_last = |shard: &Shard| {
+        let (mut all, mut from) = (Vec::new(), Some(0));
+        while let Some(next) = from {
+            let Piece::Accounts { counts, next } = shard.answer(&Question::Accounts { from: next })
+            else {
+                panic!("accounts were asked for");
+            };
+            all.extend(counts);
+            from = next;
+        }
+        let ids: Vec<u16> = all.iter().map(|counts| counts.account.0).collect();
+        assert_eq!(ids, (0..=last.0).collect::<Vec<_>>(), "each once");
+        let others = &all[..all.len() - 1];
+        assert!(others.iter().all(|counts| counts.subscriptions == 0));
+        all[all.len() - 1]
+    };
+    let living = of_last(&shard);
+    assert_eq!((living.subscriptions, living.ended), (2, Ended::default()));
+    shard.hang_up(id, CloseReason::SlowConsumerPendingBytes);
+    let traffic = Traffic {
+        messages: 1,
+        bytes: 3,
+    };
+    let ended = Ended {
+        received: traffic,
+        sent: traffic,
+        slow_consumers: 1,
+    };
+    assert_eq!(
+        (of_last(&shard).subscriptions, of_last(&shard).ended),
+        (0, ended)
+    );
+    assert_eq!(closed(&shard)[0].record.account, last);
 }

@@ -9,6 +9,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+use trunkline::auth::NonceKey;
 use trunkline::base::clock::Now;
 use trunkline::base::ids::{ClientNumber, ConnectionId};
 use trunkline::config::Options;
@@ -318,11 +319,14 @@ fn settings() -> Settings {
         port: 4222,
         headers: true,
         auth_required: false,
+        tls_required: false,
+        tls_verify: false,
+        tls_available: false,
         max_payload: 1 << 20,
         connect_urls: Vec::new(),
         ldm: false,
     };
-    let mut settings = Settings::new(&Options::default(), info);
+    let mut settings = Settings::new(&Options::default(), info, NonceKey::new([0; 32]));
     settings.payload_max = PAYLOAD_MAX;
     settings.outbox.pending = PENDING_MAX;
     settings

@@ -1,6 +1,5 @@
 //! One account in full, as `/accountz?acc=` shows it: what it exports, imports and maps is what the configuration says.
 
-use super::Figures;
 use crate::base::clock::Now;
 use crate::base::ids::AccountId;
 use crate::config::Account;
@@ -9,6 +8,7 @@ use crate::monitor::go_json::Time;
 use crate::monitor::pages::connz::account_name;
 use crate::monitor::pages::totals::SublistStats;
 use crate::monitor::site::Site;
+use crate::monitor::surveyor::InAccount;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ impl<'a> Detail<'a> {
         site: &'a Site,
         id: AccountId,
         account: &'a Account,
-        figures: Figures,
+        figures: &InAccount,
     ) -> Detail<'a> {
         let destinations = account.mappings.iter().map(|mapping| {
             let destinations = mapping.destinations.iter().map(|to| Destination {
@@ -90,8 +90,8 @@ impl<'a> Detail<'a> {
             complete: true,
             jetstream_enabled: false,
             leafnode_connections: 0,
-            client_connections: figures.connections,
-            subscriptions: figures.subscriptions,
+            client_connections: figures.sums.connections,
+            subscriptions: figures.subscriptions as u64,
             mappings: destinations.collect(),
             exports: account
                 .exports
@@ -104,7 +104,7 @@ impl<'a> Detail<'a> {
                 .map(|import| Imported::new(site, import))
                 .collect(),
             name_tag: &account.name,
-            sublist_stats: figures.index.into(),
+            sublist_stats: SublistStats::of_account(figures.subscriptions),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One connection as `/connz` shows it.
 //!
-//! What TLS, tokens, certificates, proxies and MQTT would say of it is left out, as nats-server does where there is none;
-//! it has its place here when those parts come.
+//! What JWT, proxies and MQTT would say of it is left out, as nats-server does where there is none; it has its place here
+//! when those parts come.
 
 use crate::base::clock::Now;
 use crate::base::ids::AccountId;
@@ -10,6 +10,7 @@ use crate::monitor::pages::subsz::Detail;
 use crate::monitor::query::Subscriptions;
 use crate::monitor::site::Site;
 use crate::session::record::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
+use crate::wire::tls::peer::{PeerCertificate, hex};
 use serde::Serialize;
 
 /// What is shown beside the figures.
@@ -50,6 +51,14 @@ pub(super) struct Entry<'a> {
     lang: Box<str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     version: Box<str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    tls_version: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    tls_cipher_suite: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tls_peer_certs: Vec<PeerCert>,
+    #[serde(skip_serializing_if = "is_false")]
+    tls_first: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     authorized_user: Box<str>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -110,6 +119,11 @@ impl<'a> Entry<'a> {
             (true, AccountId::GLOBAL) => (record.user.clone(), "", account),
             (true, _) => (record.user.clone(), account, account),
         };
+        let secured = record.secured.as_deref();
+        let peer = secured
+            .filter(|_| shown.auth)
+            .map(|secured| secured.peer.as_slice());
+        let peer = peer.unwrap_or_default();
         Entry {
             cid: record.number.0,
             kind: "Client",
@@ -133,11 +147,34 @@ impl<'a> Entry<'a> {
             name: record.name.clone(),
             lang: record.language.clone(),
             version: record.version.clone(),
+            tls_version: secured.map_or("", |secured| secured.version),
+            tls_cipher_suite: secured.map_or("", |secured| secured.cipher_suite),
+            tls_peer_certs: peer.iter().map(PeerCert::new).collect(),
+            tls_first: secured.is_some_and(|secured| secured.is_first),
             authorized_user: user,
             account,
             subscriptions_list: Vec::new(),
             subscriptions_list_detail: Vec::new(),
             name_tag,
+        }
+    }
+}
+
+/// A certificate that a client has shown.
+#[derive(Debug, Serialize)]
+struct PeerCert {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    subject: String,
+    spki_sha256: String,
+    cert_sha256: String,
+}
+
+impl PeerCert {
+    fn new(certificate: &PeerCertificate) -> PeerCert {
+        PeerCert {
+            subject: certificate.subject_text(),
+            spki_sha256: hex(&certificate.key_sha256),
+            cert_sha256: hex(&certificate.sha256),
         }
     }
 }
@@ -160,4 +197,12 @@ fn subjects(subscriptions: &[SubscriptionRecord]) -> Vec<String> {
 )]
 fn is_zero(value: &u64) -> bool {
     *value == 0
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
 }

@@ -152,6 +152,11 @@ fn add_pulse(families: &mut Families, shard: &ShardCounts) {
             pulse.spins_paid,
         ),
         ("parks", "Times it went to sleep", pulse.parks),
+        (
+            "lingers",
+            "Times it slept on for messages to gather",
+            pulse.lingers,
+        ),
         ("reads", "Pieces of bytes received", pulse.reads),
         ("sends", "Batches of bytes given to the kernel", pulse.sends),
     ] {

@@ -1,0 +1,316 @@
+//! All users of a configuration, and how a client becomes one of them.
+//!
+//! The order of checks and what each refusal is called are nats-server's (`auth.go`).
+
+use super::certificate::CertificateFacts;
+use super::distinguished_name::DistinguishedName;
+use super::identity::{Identity, Name};
+use super::nonce::{Nonce, NonceKey};
+use super::password::{Compared, Password, PasswordCheck};
+use super::permissions::Permissions;
+use super::signature::{verify_proxy, verify_user};
+use crate::base::ids::{AccountId, ClientNumber};
+use crate::config::authorization::{ConnectionType, Credentials};
+use crate::config::{self, Auth, Options, Secret};
+use crate::protocol::connect::ConnectOptions;
+use nkeys::KeyPair;
+use std::collections::HashMap;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// The users of a configuration, compiled.
+#[derive(Debug)]
+pub struct Directory {
+    entry: Entry,
+    /// Who clients without credentials are.
+    anonymous: Option<Box<str>>,
+    /// Whether a user with a name is found by the client's certificate, and in no other way.
+    maps_certificates: bool,
+    proxies: Vec<KeyPair>,
+    /// Whether the single user, or who knows the token, must come through one of them.
+    proxy_required: bool,
+    /// Needed by nkey users and proxies; without them `INFO` has no nonce.
+    nonce_key: Option<NonceKey>,
+    account_names: Vec<Box<str>>,
+}
+
+/// Who gets in.
+#[derive(Debug)]
+enum Entry {
+    Everybody,
+    Token(Password),
+    Single {
+        user: Box<str>,
+        password: Password,
+    },
+    Users {
+        by_name: HashMap<Arc<str>, User>,
+        by_key: HashMap<Arc<str>, User>,
+    },
+}
+
+#[derive(Debug)]
+struct User {
+    identity: Identity,
+    /// The user's name, where it can be read as one.
+    subject: Option<DistinguishedName>,
+    /// `None` for nkey users.
+    password: Option<Password>,
+    connection_types: Option<Vec<ConnectionType>>,
+    proxy_required: bool,
+}
+
+/// What a client says of itself, and what is known of its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    pub connect: &'a ConnectOptions,
+    pub nonce: Option<&'a Nonce>,
+    pub connection_type: ConnectionType,
+    /// The client's, if it has shown one that is valid.
+    pub certificate: Option<&'a CertificateFacts>,
+}
+
+/// What becomes of a claim.
+#[derive(Debug)]
+pub enum Verdict {
+    Granted(Identity),
+    Refused(Refusal),
+    /// It is the claimed identity if this check succeeds, and refused otherwise.
+    Check(PasswordCheck, Identity),
+}
+
+/// Why a client is not let in. It is told no more than that it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// With what is wrong, for the debug log.
+    Credentials(&'static str),
+    ProxyNotTrusted,
+    ProxyRequired,
+}
+
+/// nats-server has nothing to say about most refusals.
+const SILENT: Verdict = Verdict::Refused(Refusal::Credentials(""));
+
+impl Directory {
+    /// The users that `options` name. `key` makes the nonces.
+    pub fn new(options: &Options, key: NonceKey) -> Directory {
+        let entry = Entry::new(&options.auth);
+        // Checked when the configuration was read.
+        let proxies: Vec<KeyPair> = options
+            .trusted_proxies
+            .iter()
+            .filter_map(|proxy| KeyPair::from_public_key(proxy).ok())
+            .collect();
+        let needs_nonce = !proxies.is_empty()
+            || matches!(&entry, Entry::Users { by_key, .. } if !by_key.is_empty());
+        Directory {
+            entry,
+            anonymous: options.no_auth_user.as_deref().map(Box::from),
+            maps_certificates: options.tls.as_ref().is_some_and(|tls| tls.map),
+            proxies,
+            proxy_required: options.proxy_required,
+            nonce_key: needs_nonce.then_some(key),
+            account_names: options
+                .accounts
+                .iter()
+                .map(|account| account.name.as_str().into())
+                .collect(),
+        }
+    }
+
+    /// Whether a client must say who it is before anything else.
+    pub fn wants_credentials(&self) -> bool {
+        !matches!(self.entry, Entry::Everybody)
+    }
+
+    /// Whether the first `INFO` says so: not if the configuration names a user for clients that have none. Later ones do.
+    pub fn announces_credentials(&self) -> bool {
+        let is_named = |name: &str| !config::is_anybody(name);
+        self.wants_credentials() && !self.anonymous.as_deref().is_some_and(is_named)
+    }
+
+    /// What the client with this number has to sign, where anybody may.
+    pub fn nonce(&self, client: ClientNumber) -> Option<Nonce> {
+        self.nonce_key.as_ref().map(|key| key.nonce(client))
+    }
+
+    /// The name of an account.
+    pub fn account_name(&self, account: AccountId) -> &str {
+        self.account_names
+            .get(account.index())
+            .map_or("", |name| &**name)
+    }
+
+    /// Who a client is that has said `CONNECT`.
+    pub fn examine(&self, claim: &Claim<'_>) -> Verdict {
+        let connect = claim.connect;
+        let is_proxied = !connect.proxy_signature.is_empty() && !self.proxies.is_empty();
+        if is_proxied && verify_proxy(&self.proxies, claim.nonce, &connect.proxy_signature).is_err()
+        {
+            return Verdict::Refused(Refusal::ProxyNotTrusted);
+        }
+        match &self.entry {
+            Entry::Everybody => Verdict::Granted(Identity::default()),
+            Entry::Token(_) | Entry::Single { .. } if self.proxy_required && !is_proxied => {
+                Verdict::Refused(Refusal::ProxyRequired)
+            }
+            Entry::Token(token) => decide(token.compare(&connect.token), Identity::default()),
+            Entry::Single { user, password } => {
+                let same_user = user.as_bytes().ct_eq(connect.user.as_bytes());
+                let compared = password.compare(&connect.password);
+                if bool::from(same_user) {
+                    decide(compared, Identity::default())
+                } else {
+                    SILENT
+                }
+            }
+            Entry::Users { .. } => self.examine_user(claim, is_proxied),
+        }
+    }
+
+    /// Who a client is that says something else first. Only a user with a name can be that, not an nkey user.
+    pub fn greet(&self, connection_type: ConnectionType) -> Option<Identity> {
+        let Entry::Users { by_name, .. } = &self.entry else {
+            return None;
+        };
+        let user = by_name.get(self.anonymous.as_deref()?)?;
+        let may = !user.proxy_required && user.may_come_by(connection_type);
+        may.then(|| user.identity.clone())
+    }
+
+    fn examine_user(&self, claim: &Claim<'_>, is_proxied: bool) -> Verdict {
+        let connect = claim.connect;
+        let Some((user, is_anonymous)) = self.find(claim) else {
+            return SILENT;
+        };
+        if !user.may_come_by(claim.connection_type) {
+            return SILENT;
+        }
+        if user.proxy_required && !is_proxied {
+            return Verdict::Refused(Refusal::ProxyRequired);
+        }
+        let identity = user.identity.clone();
+        match &user.password {
+            _ if is_anonymous => Verdict::Granted(identity),
+            Some(password) => decide(password.compare(&connect.password), identity),
+            None => match verify_user(&connect.nkey, claim.nonce, &connect.signature) {
+                Ok(()) => Verdict::Granted(identity),
+                Err(why) => Verdict::Refused(Refusal::Credentials(why)),
+            },
+        }
+    }
+
+    /// The user that a client claims to be, and whether it is so for want of any claim.
+    fn find(&self, claim: &Claim<'_>) -> Option<(&User, bool)> {
+        let Entry::Users { by_name, by_key } = &self.entry else {
+            return None;
+        };
+        let connect = claim.connect;
+        let has_no_password =
+            connect.user.is_empty() && connect.password.is_empty() && connect.token.is_empty();
+        let anonymous = self.anonymous.as_deref().filter(|_| has_no_password);
+        // A key counts only where there are users with keys; otherwise it is as if it had not been said.
+        if !by_key.is_empty() {
+            if !connect.nkey.is_empty() {
+                let user = by_key.get(connect.nkey.as_str())?;
+                // Whoever names the key that stands for nobody need not prove it.
+                return Some((user, self.anonymous.as_deref() == Some(&connect.nkey)));
+            }
+            if let Some(user) = anonymous.and_then(|name| by_key.get(name)) {
+                return Some((user, true));
+            }
+        }
+        if self.maps_certificates {
+            return Some((find_by_certificate(by_name, claim)?, false));
+        }
+        if let Some(user) = anonymous.and_then(|name| by_name.get(name)) {
+            return Some((user, true));
+        }
+        Some((by_name.get(connect.user.as_str())?, false))
+    }
+}
+
+impl Entry {
+    fn new(auth: &Auth) -> Entry {
+        match auth {
+            Auth::None => Entry::Everybody,
+            Auth::Token(token) => Entry::Token(Password::new(token)),
+            Auth::UserPassword { user, password } => Entry::Single {
+                user: user.as_str().into(),
+                password: Password::new(password),
+            },
+            Auth::Users(users) => {
+                let (mut by_name, mut by_key) = (HashMap::new(), HashMap::new());
+                for user in users {
+                    match &user.credentials {
+                        Credentials::Password { name, password } => {
+                            let name: Arc<str> = name.as_str().into();
+                            let user = User::new(user, Name::User(name.clone()), Some(password));
+                            by_name.insert(name, user);
+                        }
+                        Credentials::Nkey(key) => {
+                            let key: Arc<str> = key.as_str().into();
+                            let user = User::new(user, Name::Nkey(key.clone()), None);
+                            by_key.insert(key, user);
+                        }
+                    }
+                }
+                Entry::Users { by_name, by_key }
+            }
+        }
+    }
+}
+
+impl User {
+    fn new(user: &config::User, name: Name, password: Option<&Secret>) -> User {
+        let subject = match &name {
+            Name::User(name) => DistinguishedName::parse(name),
+            Name::Nkey(_) => None,
+        };
+        User {
+            subject,
+            identity: Identity {
+                account: user.account,
+                permissions: user
+                    .permissions
+                    .as_ref()
+                    .map(|permissions| Arc::new(Permissions::new(permissions))),
+                name: Some(name),
+            },
+            password: password.map(Password::new),
+            connection_types: user.connection_types.clone(),
+            proxy_required: user.proxy_required,
+        }
+    }
+
+    fn may_come_by(&self, connection_type: ConnectionType) -> bool {
+        let types = self.connection_types.as_ref();
+        types.is_none_or(|types| types.contains(&connection_type))
+    }
+}
+
+fn find_by_certificate<'d>(
+    by_name: &'d HashMap<Arc<str>, User>,
+    claim: &Claim<'_>,
+) -> Option<&'d User> {
+    let may_come = |user: &&User| user.may_come_by(claim.connection_type);
+    let by_text = |name: &str| by_name.get(name).filter(may_come);
+    let by_subject = |subject: &DistinguishedName| {
+        let named = || {
+            let users = by_name.values().filter(may_come);
+            users.filter_map(|user| Some((user, user.subject.as_ref()?)))
+        };
+        let same = named().find(|(_, name)| *name == subject);
+        let reordered = || named().find(|(_, name)| name.has_same_names(subject));
+        same.or_else(reordered).map(|(user, _)| user)
+    };
+    claim.certificate?.find(by_text, by_subject)
+}
+
+fn decide(compared: Compared, identity: Identity) -> Verdict {
+    match compared {
+        Compared::Same => Verdict::Granted(identity),
+        Compared::Different => SILENT,
+        Compared::Later(check) => Verdict::Check(check, identity),
+    }
+}
