@@ -18,11 +18,6 @@ impl AccountError {
         let name = &account.name;
         AccountError(format!("account {name:?} cannot map {source:?}: {why}"))
     }
-
-    pub(super) fn in_circle(name: &str, pattern: &[u8]) -> AccountError {
-        let pattern = String::from_utf8_lossy(pattern);
-        AccountError(format!("account {name:?} cannot import {pattern:?}: import forms a cycle"))
-    }
 }
 
 impl fmt::Display for AccountError {

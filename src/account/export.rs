@@ -79,12 +79,6 @@ impl Exports {
         offer.is_for(subject, importer, name).then_some(index)
     }
 
-    /// Whether all of `pattern` is exported as a stream, to anybody.
-    pub(super) fn has_stream(&self, pattern: &[u8]) -> bool {
-        let mut streams = self.streams.iter();
-        streams.any(|offer| covers(offer.subject.as_bytes(), pattern))
-    }
-
     pub(super) fn service(&self, id: ExportId) -> Option<&ServiceExport> {
         self.services.get(id.index).map(|(_, service)| service)
     }
@@ -93,6 +87,11 @@ impl Exports {
 impl ExportId {
     pub(super) fn new(account: AccountId, index: usize) -> ExportId {
         ExportId { account, index }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn first_of(account: AccountId) -> ExportId {
+        ExportId::new(account, 0)
     }
 }
 
@@ -121,7 +120,10 @@ fn nearest<'a>(
     offers: impl Iterator<Item = &'a Offer> + Clone,
     subject: &str,
 ) -> Option<(usize, &'a Offer)> {
-    let exact = offers.clone().enumerate().find(|(_, offer)| offer.subject == subject);
+    let exact = offers
+        .clone()
+        .enumerate()
+        .find(|(_, offer)| offer.subject == subject);
     exact.or_else(|| {
         let covers = |offer: &Offer| covers(offer.subject.as_bytes(), subject.as_bytes());
         offers.enumerate().find(|(_, offer)| covers(offer))

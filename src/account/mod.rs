@@ -8,11 +8,11 @@
 //! | services ([`service`]) | a message here goes on there as another one, and its response comes back (`router`) |
 //!
 //! Invariants
-//! - Nothing crosses that the exporting account does not export to the importing one; imports that would lead a message
-//!   back to where it came from are refused.
+//! - Nothing crosses that the exporting account does not export to the importing one.
 //! - It knows no subscription, no message and no connection.
+//!
+//! It does not look for imports that lead round in a circle: `config` refuses those.
 
-mod cycle;
 mod error;
 mod export;
 mod service;
@@ -82,7 +82,6 @@ impl Accounts {
         for (index, account) in accounts.iter().enumerate() {
             compiled.add_imports(index, account)?;
         }
-        cycle::find(&compiled)?;
         Ok(compiled)
     }
 
@@ -90,10 +89,15 @@ impl Accounts {
         let importer = AccountId(u16::try_from(index).unwrap_or(u16::MAX));
         for import in &account.imports {
             let refused = |why: &str| AccountError::new(account, import, why);
-            let exporter = self.get(import.from).ok_or_else(|| refused("there is no such account"))?;
+            let exporter = self
+                .get(import.from)
+                .ok_or_else(|| refused("there is no such account"))?;
             match &import.kind {
                 ImportKind::Stream { to } => {
-                    if !exporter.exports.stream_is_for(&import.subject, importer, &account.name) {
+                    if !exporter
+                        .exports
+                        .stream_is_for(&import.subject, importer, &account.name)
+                    {
                         return Err(refused("the stream is not exported to this account"));
                     }
                     let stream = StreamImport::compile(import, to.as_deref());
@@ -101,8 +105,12 @@ impl Accounts {
                     self.list[index].streams.push(stream);
                 }
                 ImportKind::Service { to, share } => {
-                    let export = exporter.exports.service_for(&import.subject, importer, &account.name);
-                    let export = export.ok_or_else(|| refused("the service is not exported to this account"))?;
+                    let export =
+                        exporter
+                            .exports
+                            .service_for(&import.subject, importer, &account.name);
+                    let export = export
+                        .ok_or_else(|| refused("the service is not exported to this account"))?;
                     let service = ServiceImport::compile(import, to.as_deref(), *share, export);
                     let service = service.map_err(|error| refused(&error.to_string()))?;
                     self.list[index].services.add(service);
@@ -151,7 +159,10 @@ impl Account {
         };
         let one_more = |count| (count < max).then_some(count + 1);
         let order = Ordering::Relaxed;
-        self.connections.0.fetch_update(order, order, one_more).is_ok()
+        self.connections
+            .0
+            .fetch_update(order, order, one_more)
+            .is_ok()
     }
 
     /// A client that was admitted has gone.
@@ -173,7 +184,9 @@ fn mappings(account: &config::Account) -> Result<Mappings, AccountError> {
         // Without a cluster, those that are bound to one are not taken.
         mappings
             .add(&mapping.source, &destinations, None)
-            .map_err(|error| AccountError::in_mapping(account, &mapping.source, &error.to_string()))?;
+            .map_err(|error| {
+                AccountError::in_mapping(account, &mapping.source, &error.to_string())
+            })?;
     }
     Ok(mappings)
 }

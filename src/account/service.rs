@@ -4,9 +4,7 @@ use super::export::ExportId;
 use super::stream::{no_chance, way_back};
 use crate::base::ids::AccountId;
 use crate::config::account::Import;
-use crate::subject::{
-    Pattern, Transform, TransformError, matches, numbered, unnumbered,
-};
+use crate::subject::{Pattern, Transform, TransformError, matches, numbered, unnumbered};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::borrow::Cow;

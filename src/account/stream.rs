@@ -26,11 +26,17 @@ enum Names {
     Same,
     /// One subject there, and one here.
     Literal,
-    Changed { to_here: Transform, to_there: Transform },
+    Changed {
+        to_here: Transform,
+        to_there: Transform,
+    },
 }
 
 impl StreamImport {
-    pub(super) fn compile(import: &Import, to: Option<&str>) -> Result<StreamImport, TransformError> {
+    pub(super) fn compile(
+        import: &Import,
+        to: Option<&str>,
+    ) -> Result<StreamImport, TransformError> {
         let there = import.subject.as_str();
         let to = to.unwrap_or(there);
         let is_literal = Pattern::new(there.as_bytes()).is_some_and(Pattern::is_literal);

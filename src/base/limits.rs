@@ -56,8 +56,8 @@ pub const PAUSE_EARNED_BY_BYTES: usize = 512 * 1024;
 /// Publishers that one outbox remembers having paused; the pauses of further ones end by themselves.
 pub const FEEDERS_MAX: usize = 64;
 
-/// Accounts that one request may go through by service imports; longer chains are refused with the configuration
-/// (nats-server: 1,024). Each step of it is a frame on the shard's stack.
+/// Service imports that one request may go through; at one more it ends, as if nobody served it (nats-server: 1,024). Each
+/// step is a frame on the shard's stack.
 pub const IMPORT_CHAIN_MAX: usize = 32;
 
 /// Requests through service imports whose responses one shard waits for. An entry is some 150 bytes. At one more the

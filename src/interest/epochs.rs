@@ -147,7 +147,11 @@ mod tests {
         epochs.move_on(account, Pattern::new(pattern.as_bytes()).expect("valid"));
         let after = scopes.map(|scope| epochs.stamp(scope, area));
         assert_eq!(after[0] == before[0], after[1] == before[1]);
-        assert!(scopes.iter().all(|scope| !after.contains(&Stamp::stale(*scope))));
+        assert!(
+            scopes
+                .iter()
+                .all(|scope| !after.contains(&Stamp::stale(*scope)))
+        );
         after[0] != before[0]
     }
 

@@ -35,6 +35,11 @@ impl Shadows {
         self.made_by.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.made_by.is_empty() && self.children.is_empty() && self.patterns.is_empty()
+    }
+
     pub(super) fn add(
         &mut self,
         parent: SubscriptionId,

@@ -123,7 +123,9 @@ mod tests {
                 assert_eq!(Layer::from_number(layer.number()), layer);
             }
             assert!(Scope::served(account).is_served() && !Scope::published(account).is_served());
-            assert!(Layer::importers(account).is_importers() && !Layer::own(account).is_importers());
+            assert!(
+                Layer::importers(account).is_importers() && !Layer::own(account).is_importers()
+            );
         }
         let count = scopes.len();
         scopes.sort_unstable();

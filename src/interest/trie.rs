@@ -100,7 +100,10 @@ impl Trie {
     /// Removes a pattern that is there, and every node that nobody needs any more.
     pub(super) fn remove(&mut self, layer: Layer, pattern: Pattern<'_>) {
         let mut at = self.roots.get(&layer.number()).copied().unwrap_or(NONE);
-        assert!(at != NONE, "the layer of the pattern to remove has patterns");
+        assert!(
+            at != NONE,
+            "the layer of the pattern to remove has patterns"
+        );
         let mut open_ended = false;
         for token in pattern.tokens() {
             match token {

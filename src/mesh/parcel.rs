@@ -119,7 +119,9 @@ impl MessageHead {
             echo,
             hops,
         } = routing;
-        let short = |len: u32| u16::try_from(len).expect("it fits a control line, or is the length of a short run");
+        let short = |len: u32| {
+            u16::try_from(len).expect("it fits a control line, or is the length of a short run")
+        };
         MessageHead {
             flags: (u8::from(plain) * PLAIN)
                 | (u8::from(echo) * ECHO)
@@ -549,7 +551,10 @@ mod tests {
         let connection = ConnectionId { slot: 0, reuse: 0 };
         let routing = Routing {
             scope: Scope::published(AccountId::GLOBAL),
-            publisher: Sender { shard: 0, connection },
+            publisher: Sender {
+                shard: 0,
+                connection,
+            },
             plain: true,
             echo: true,
             hops: 0,

@@ -22,7 +22,7 @@ use super::{Publisher, Router, hops_of};
 use crate::account::{ExportId, ServiceImport};
 use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ConnectionId, ShardId};
-use crate::base::limits::RELAYED_PARCELS_MAX;
+use crate::base::limits::{IMPORT_CHAIN_MAX, RELAYED_PARCELS_MAX};
 use crate::config::account::ResponseKind;
 use crate::interest::{Hop, Layer, Memo, Route, Scope, SubscriptionId, Wants};
 use crate::mesh::{Carried, Sender};
@@ -161,15 +161,19 @@ impl Router {
         journey: &mut Journey<'_>,
     ) -> bool {
         let accounts = Arc::clone(self.interest.accounts());
-        let import = accounts.get(importer).and_then(|account| account.services.get(import));
+        let import = accounts
+            .get(importer)
+            .and_then(|account| account.services.get(import));
         let Some(import) = import else {
             return false;
         };
-        if journey.passed.contains(&import.export) {
+        if journey.passed.contains(&import.export) || journey.passed.len() >= IMPORT_CHAIN_MAX {
             return false;
         }
         let awaited = self.await_response(importer, import, message, journey);
-        let reply = awaited.map(|key| self.replies.subject(key)).unwrap_or_default();
+        let reply = awaited
+            .map(|key| self.replies.subject(key))
+            .unwrap_or_default();
         let before = (journey.told.clone(), journey.share);
         let told = self.introduce(importer, import, journey);
         let headers = headers::with(message.headers(), REQUEST_INFO, told.as_bytes());
@@ -240,16 +244,17 @@ impl Router {
             (moved.line_len, moved.reply_len) = (narrow(line.len()), narrow(subject.len()));
             moved.tail = &tail;
         }
-        let reached = self.may_relay() && self.mapped(importer, &reply).is_some_and(|subject| {
-            let moved = Message {
-                subject: &subject,
-                ..moved
-            };
-            journey.passed.push(export);
-            let reached = self.travel(Scope::served(importer), &moved, None, journey);
-            journey.passed.pop();
-            reached
-        });
+        let reached = self.may_relay()
+            && self.mapped(importer, &reply).is_some_and(|subject| {
+                let moved = Message {
+                    subject: &subject,
+                    ..moved
+                };
+                journey.passed.push(export);
+                let reached = self.travel(Scope::served(importer), &moved, None, journey);
+                journey.passed.pop();
+                reached
+            });
         let is_last = kind == ResponseKind::Singleton || message.size() == 0;
         if !reached || is_last {
             self.replies.remove(key);
@@ -296,8 +301,11 @@ impl Router {
             };
             let reply = reply.to_vec();
             let mut memo = Memo::default();
-            let answer = self.interest.answer(Scope::published(importer), &reply, &mut memo);
-            let is_wanted = answer.is_some_and(|(answer, _)| !matches!(answer.route(), Route::Nobody));
+            let answer = self
+                .interest
+                .answer(Scope::published(importer), &reply, &mut memo);
+            let is_wanted =
+                answer.is_some_and(|(answer, _)| !matches!(answer.route(), Route::Nobody));
             if !is_wanted && let Some(awaited) = self.replies.remove(key) {
                 self.report_failure(&awaited, Failure::InterestLost);
             }
@@ -314,12 +322,15 @@ impl Router {
     /// What the mappings of an account make of a subject; `None` when the message is to be lost.
     fn mapped<'s>(&mut self, account: AccountId, subject: &'s [u8]) -> Option<Cow<'s, [u8]>> {
         let accounts = Arc::clone(self.interest.accounts());
-        let mapping = accounts.get(account).and_then(|account| account.mappings.find(subject));
-        let subject = match mapping.map(|mapping| mapping.map(subject, &mut |below| self.rng.below(below))) {
-            None => Cow::Borrowed(subject),
-            Some(Mapped::To(mapped)) => Cow::Owned(mapped),
-            Some(Mapped::Nowhere) => return None,
-        };
+        let mapping = accounts
+            .get(account)
+            .and_then(|account| account.mappings.find(subject));
+        let subject =
+            match mapping.map(|mapping| mapping.map(subject, &mut |below| self.rng.below(below))) {
+                None => Cow::Borrowed(subject),
+                Some(Mapped::To(mapped)) => Cow::Owned(mapped),
+                Some(Mapped::Nowhere) => return None,
+            };
         (subject.len() <= SUBJECT_MAX).then_some(subject)
     }
 
@@ -334,10 +345,20 @@ impl Router {
         let accounts = Arc::clone(self.interest.accounts());
         let export = accounts.export(import.export)?;
         let requester = (journey.describe, import.share);
-        let measured = latency::begin(export, requester, message.headers(), &mut self.rng, self.now);
+        let measured = latency::begin(
+            export,
+            requester,
+            message.headers(),
+            &mut self.rng,
+            self.now,
+        );
         if message.reply_len == 0 {
             if let Some(measured) = measured {
-                self.report(import.from, &measured, &Outcome::Failed(Failure::BadRequest));
+                self.report(
+                    import.from,
+                    &measured,
+                    &Outcome::Failed(Failure::BadRequest),
+                );
             }
             return None;
         }

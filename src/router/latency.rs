@@ -178,16 +178,25 @@ fn traced(all: &Headers) -> Option<Headers> {
     let first = |name: &str| all.get(name).and_then(|values| values.first());
     let only = |wanted: &dyn Fn(&str) -> bool| {
         let kept = all.iter().filter(|(name, _)| wanted(name));
-        kept.map(|(name, values)| (name.clone(), values.clone())).collect()
+        kept.map(|(name, values)| (name.clone(), values.clone()))
+            .collect()
     };
     if let Some(id) = first("Uber-Trace-Id") {
         let flags: Vec<&str> = id.split(':').collect();
-        let [_, _, _, flags] = flags[..] else { return None };
+        let [_, _, _, flags] = flags[..] else {
+            return None;
+        };
         let is_short = (1..=2).contains(&flags.len());
         let is_on = is_short && u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
-        return is_on.then(|| only(&|name| name == "Uber-Trace-Id" || name.starts_with("Uberctx-")));
+        return is_on
+            .then(|| only(&|name| name == "Uber-Trace-Id" || name.starts_with("Uberctx-")));
     }
-    let b3 = ["X-B3-Sampled", "X-B3-Traceid", "X-B3-Parentspanid", "X-B3-Spanid"];
+    let b3 = [
+        "X-B3-Sampled",
+        "X-B3-Traceid",
+        "X-B3-Parentspanid",
+        "X-B3-Spanid",
+    ];
     match first("X-B3-Sampled").map(String::as_str) {
         Some("0") => return None,
         Some("1") => return Some(only(&|name| b3.contains(&name))),
@@ -200,7 +209,9 @@ fn traced(all: &Headers) -> Option<Headers> {
         return (!is_denied).then(|| only(&|name| name == "B3"));
     }
     let parts: Vec<&str> = first("Traceparent")?.split('-').collect();
-    let [_, _, _, flags] = parts[..] else { return None };
+    let [_, _, _, flags] = parts[..] else {
+        return None;
+    };
     let is_on = flags.len() == 2 && i8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
     is_on.then(|| only(&|name| name == "Traceparent" || name == "Tracestate"))
 }
@@ -211,7 +222,11 @@ fn canonical(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
     let spelled = name.chars().map(|character| {
         let upper = std::mem::replace(&mut begins, character == '-');
-        if upper { character.to_ascii_uppercase() } else { character.to_ascii_lowercase() }
+        if upper {
+            character.to_ascii_uppercase()
+        } else {
+            character.to_ascii_lowercase()
+        }
     });
     spelled.collect()
 }
@@ -239,17 +254,29 @@ mod tests {
         for (block, kept) in [
             ("", None),
             ("X: 1", None),
-            ("uber-trace-id: a:b:c:1\r\nUberctx-x: y\r\nB: 1", Some(vec!["Uber-Trace-Id", "Uberctx-X"])),
+            (
+                "uber-trace-id: a:b:c:1\r\nUberctx-x: y\r\nB: 1",
+                Some(vec!["Uber-Trace-Id", "Uberctx-X"]),
+            ),
             ("uber-trace-id: a:b:c:0", None),
             ("uber-trace-id: a:b:c:03", Some(vec!["Uber-Trace-Id"])),
             ("uber-trace-id: a:b:c", None),
-            ("X-B3-Sampled: 1\r\nX-B3-TraceId: 9", Some(vec!["X-B3-Sampled", "X-B3-Traceid"])),
+            (
+                "X-B3-Sampled: 1\r\nX-B3-TraceId: 9",
+                Some(vec!["X-B3-Sampled", "X-B3-Traceid"]),
+            ),
             ("X-B3-Sampled: 0\r\nX-B3-TraceId: 9", None),
             ("X-B3-TraceId: 9", Some(vec!["X-B3-Traceid"])),
-            ("b3: 80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1", Some(vec!["B3"])),
+            (
+                "b3: 80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1",
+                Some(vec!["B3"]),
+            ),
             ("b3: a-b-0", None),
             ("b3: 0", None),
-            ("traceparent: 00-a-b-01\r\ntracestate: s", Some(vec!["Traceparent", "Tracestate"])),
+            (
+                "traceparent: 00-a-b-01\r\ntracestate: s",
+                Some(vec!["Traceparent", "Tracestate"]),
+            ),
             ("traceparent: 00-a-b-00", None),
             ("traceparent: 00-a-b", None),
         ] {
@@ -266,7 +293,9 @@ mod tests {
                 sampling: Sampling::Percent(percent),
                 subject: "m".to_owned(),
             };
-            (0..10_000).filter(|_| sampled(&latency, b"", &mut rng).is_some()).count()
+            (0..10_000)
+                .filter(|_| sampled(&latency, b"", &mut rng).is_some())
+                .count()
         };
         assert_eq!(count(100), 10_000);
         let tenth = count(10);

@@ -23,7 +23,8 @@ use crate::base::ids::{AccountId, ShardId, ShardSet};
 use crate::base::limits::{QUEUE_HOPS_MAX, SHARED_TAIL_BYTES};
 use crate::base::rng::Rng;
 use crate::interest::{
-    Answer, Fanout, GroupFanout, Hop, Interest, Layer, Memo, Route, Scope, SubscriptionId, Tallies, Wish,
+    Answer, Fanout, GroupFanout, Hop, Interest, Layer, Memo, Route, Scope, SubscriptionId, Tallies,
+    Wish,
 };
 use crate::mesh::{Carried, Mesh, Parcel, Routing};
 use crate::protocol::message::{Message, Run};

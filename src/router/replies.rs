@@ -247,7 +247,10 @@ impl Replies {
     }
 
     fn list_of(&mut self, threshold: Duration) -> u32 {
-        let known = self.lists.iter().position(|list| list.threshold == threshold);
+        let known = self
+            .lists
+            .iter()
+            .position(|list| list.threshold == threshold);
         let index = known.unwrap_or_else(|| {
             self.lists.push(List {
                 threshold,

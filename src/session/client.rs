@@ -512,7 +512,10 @@ impl Client {
     #[cold]
     fn say_no_responders(&self, message: &Message<'_>, turn: &mut Turn<'_>) {
         let reply = message.reply();
-        let Some(id) = turn.router.subscription_for(self.place.account, self.id.slot, reply) else {
+        let Some(id) = turn
+            .router
+            .subscription_for(self.place.account, self.id.slot, reply)
+        else {
             return;
         };
         let sid = turn.router.interest().subscription(id).sid.clone();

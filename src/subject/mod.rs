@@ -7,19 +7,16 @@
 //! `transform` turns subjects into others, `mappings` says which. It does not know accounts or permissions.
 
 mod mappings;
-mod transform;
-
-mod relation;
-
-pub use relation::{covers, intersection, matches};
-
 mod pattern_set;
+mod relation;
+mod transform;
 
 use std::fmt;
 
 pub use mappings::{Destination, Mapped, Mapping, MappingError, Mappings};
-pub use transform::{Reason, Transform, TransformError, numbered, unnumbered};
 pub use pattern_set::PatternSet;
+pub use relation::{covers, intersection, matches};
+pub use transform::{Reason, Transform, TransformError, numbered, unnumbered};
 
 /// What a message is published to, known to be routable: at least one token, none empty.
 ///

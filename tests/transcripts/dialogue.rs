@@ -25,8 +25,9 @@ pub(crate) fn run(
     log: &dyn Fn() -> String,
 ) -> Result<(), String> {
     let mut connections = Connections::new();
+    let mut reply = Vec::new();
     for line in &script.lines {
-        step(line, address, log, &mut connections)
+        step(line, address, log, &mut connections, &mut reply)
             .map_err(|why| format!(":{}: {}\n    {why}", line.number, line.text))?;
     }
     for (name, client) in &mut connections {
@@ -44,6 +45,7 @@ fn step(
     address: SocketAddr,
     log: &dyn Fn() -> String,
     connections: &mut Connections,
+    reply: &mut Vec<u8>,
 ) -> Result<(), String> {
     match &line.step {
         Step::Logged(wanted) => {
@@ -73,12 +75,13 @@ fn step(
                 .remove(connection)
                 .map(drop)
                 .ok_or_else(|| absent(connection)),
-            act => perform(named(connections, connection)?, act),
+            act => perform(named(connections, connection)?, act, reply),
         },
     }
 }
 
-fn perform(client: &mut RawClient, act: &Act) -> Result<(), String> {
+/// `reply` is where the last message with a reply wants its answer.
+fn perform(client: &mut RawClient, act: &Act, reply: &mut Vec<u8>) -> Result<(), String> {
     match act {
         Act::Connect | Act::Join(_) | Act::Close => {
             Err("this act is not about an open connection".to_owned())
@@ -88,7 +91,7 @@ fn perform(client: &mut RawClient, act: &Act) -> Result<(), String> {
             seed,
             options,
         } => sign(client, field, seed, options),
-        Act::Send(bytes) => client.send(bytes).map_err(told),
+        Act::Send(bytes) => client.send(&with_reply(bytes, reply)).map_err(told),
         Act::Trickle(bytes) => client.trickle(bytes).map_err(told),
         Act::Sync => {
             client.send(b"PING\r\n").map_err(told)?;
@@ -97,6 +100,9 @@ fn perform(client: &mut RawClient, act: &Act) -> Result<(), String> {
         Act::Line(pattern) => {
             let line = line(client)?;
             if pattern.matches(&line) {
+                if let Some(found) = reply_of(&line) {
+                    *reply = found.to_vec();
+                }
                 Ok(())
             } else {
                 Err(format!("got: {}", shown(&line)))
@@ -114,6 +120,29 @@ fn perform(client: &mut RawClient, act: &Act) -> Result<(), String> {
         Act::End => client.end().map_err(told),
         Act::Silence(span) => client.silence(*span).map_err(told),
     }
+}
+
+/// The reply subject of a message's line.
+fn reply_of(line: &[u8]) -> Option<&[u8]> {
+    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    match words[..] {
+        [b"MSG", _, _, reply, _] | [b"HMSG", _, _, reply, _, _] if !reply.is_empty() => Some(reply),
+        _ => None,
+    }
+}
+
+/// The bytes with that subject in the place of every `{reply}`.
+fn with_reply(bytes: &[u8], reply: &[u8]) -> Vec<u8> {
+    const PLACE: &[u8] = b"{reply}";
+    let mut whole = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(PLACE.len()).position(|window| window == PLACE) {
+        whole.extend_from_slice(&rest[..at]);
+        whole.extend_from_slice(reply);
+        rest = &rest[at + PLACE.len()..];
+    }
+    whole.extend_from_slice(rest);
+    whole
 }
 
 /// Connects, reads the greeting, says CONNECT and waits for what a client of these options is owed.

@@ -103,7 +103,8 @@ impl Client {
             return self.publish_unmapped(run, shared, turn);
         };
         let mut map = |run: &Run<'_>| {
-            let subject = match mapping.map(run.first.subject, &mut |below| turn.router.draw(below)) {
+            let subject = match mapping.map(run.first.subject, &mut |below| turn.router.draw(below))
+            {
                 Mapped::To(subject) => subject,
                 // nats-server publishes it to no subject at all, which nobody can want.
                 Mapped::Nowhere => Vec::new(),
@@ -142,7 +143,8 @@ impl Client {
         };
         let settings = turn.settings;
         let describe = |detail| self.describe(detail, settings);
-        turn.router.publish_abroad(publisher, run, shared, &describe)
+        turn.router
+            .publish_abroad(publisher, run, shared, &describe)
     }
 
     /// What others may know of the client.
