@@ -52,12 +52,16 @@ mod log_is_reopened;
 mod many_subscriptions_come_and_go;
 #[path = "behaviour/max_connections_is_global.rs"]
 mod max_connections_is_global;
+#[path = "behaviour/nkey_users_prove_themselves.rs"]
+mod nkey_users_prove_themselves;
 #[path = "behaviour/order.rs"]
 mod order;
 #[path = "behaviour/ordinary_user.rs"]
 mod ordinary_user;
 #[path = "behaviour/out_of_file_descriptors.rs"]
 mod out_of_file_descriptors;
+#[path = "behaviour/passwords_are_compared_aside.rs"]
+mod passwords_are_compared_aside;
 #[path = "behaviour/queue_group_one_copy.rs"]
 mod queue_group_one_copy;
 #[path = "behaviour/runs_of_messages.rs"]
@@ -82,3 +86,5 @@ mod subjects_of_extreme_shape;
 mod subscribe_then_flush;
 #[path = "behaviour/trace_shows_both_directions.rs"]
 mod trace_shows_both_directions;
+#[path = "behaviour/users_keep_to_their_permissions.rs"]
+mod users_keep_to_their_permissions;

@@ -16,6 +16,8 @@ mod client;
 mod found;
 #[path = "sim/oracle.rs"]
 mod oracle;
+#[path = "sim/passwords.rs"]
+mod passwords;
 #[path = "sim/server_lines.rs"]
 mod server_lines;
 #[path = "sim/world.rs"]

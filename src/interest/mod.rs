@@ -32,13 +32,13 @@ use crate::account::Accounts;
 use crate::base::ids::{AccountId, ShardId, ShardSet};
 use crate::base::slab::Slab;
 use crate::base::small_bytes::SmallBytes;
-use crate::subject::{Pattern, Subject};
+use crate::subject::{Pattern, PatternSet, Subject};
 use cache::{Cache, Found};
 use epochs::Epochs;
 use fanout::Prefix;
 use foldhash::fast::FixedState;
 use groups::Groups;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use shadows::Shadows;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -71,6 +71,8 @@ pub struct Interest {
     cache: Cache,
     /// What the subjects begin with that this shard waits for responses on; empty before the first.
     responses: Box<[u8]>,
+    /// Subjects that are not delivered to a connection, by its slot; few connections have any.
+    hidden: HashMap<u32, Arc<PatternSet>, FixedState>,
     scratch: Scratch,
     hasher: FixedState,
 }
@@ -146,6 +148,7 @@ impl Interest {
             epochs: Epochs::new(seed),
             cache: Cache::new(seed),
             responses: Box::default(),
+            hidden: HashMap::with_hasher(FixedState::with_seed(seed)),
             scratch: Scratch::default(),
             hasher: FixedState::with_seed(seed),
         }
@@ -244,6 +247,15 @@ impl Interest {
     /// In every account: who waits for which, and in which account, is not this room's to know.
     pub fn expect_responses(&mut self, prefix: &[u8]) {
         self.responses = prefix.into();
+    }
+
+    /// From now on answers leave a connection out for these subjects. It has no subscriptions at the moment: answers that
+    /// are remembered do not change.
+    pub fn hide(&mut self, connection: u32, hidden: Option<Arc<PatternSet>>) {
+        match hidden {
+            Some(hidden) => self.hidden.insert(connection, hidden),
+            None => self.hidden.remove(&connection),
+        };
     }
 
     pub fn subscription(&self, id: SubscriptionId) -> &Subscription {
@@ -486,6 +498,10 @@ impl Interest {
             }
         }
         let bytes = subject.as_bytes();
+        if !self.hidden.is_empty() {
+            let is_shown = |id: &SubscriptionId| !self.is_hidden(*id, bytes, b"");
+            scratch.plain.retain(is_shown);
+        }
         let hops = self.hops(scope.account(), bytes);
         let alone = peers.is_empty() && !has_groups;
         let answer = match scratch.plain.as_slice() {
@@ -511,6 +527,17 @@ impl Interest {
         };
         self.scratch = scratch;
         answer
+    }
+
+    /// Whether messages of a subject are kept from a subscription. What counts is the subject as its client would see it.
+    fn is_hidden(&self, id: SubscriptionId, subject: &[u8], queue: &[u8]) -> bool {
+        let Some(hidden) = self.hidden.get(&self.subscriptions[id].connection) else {
+            return false;
+        };
+        match self.shadows.import_of(id, &self.accounts) {
+            None => hidden.matches(subject, queue),
+            Some(import) => hidden.matches(&import.subject_here(subject), queue),
+        }
     }
 
     fn match_patterns(&self, scope: Scope, subject: Subject<'_>, found: &mut Vec<PatternId>) {
@@ -584,8 +611,12 @@ impl Interest {
                     weight: 0,
                 },
             };
+            let mut weight = 0;
             for id in &group.members {
-                merged.members.push(render(&mut fanout, *id));
+                if self.hidden.is_empty() || !self.is_hidden(*id, subject, &group.name) {
+                    merged.members.push(render(&mut fanout, *id));
+                    weight += 1;
+                }
             }
             for (shard, weight) in &group.peers {
                 match merged.peers.iter_mut().find(|(other, _)| other == shard) {
@@ -594,8 +625,10 @@ impl Interest {
                 }
                 merged.weight = merged.weight.saturating_add(*weight);
             }
-            merged.weight = merged.weight.saturating_add(group.weight());
-            fanout.groups.push(merged);
+            merged.weight = merged.weight.saturating_add(weight);
+            if merged.weight > 0 {
+                fanout.groups.push(merged);
+            }
         }
         fanout
     }

@@ -31,6 +31,28 @@ struct Asked {
     sid: String,
 }
 
+/// Every second subscription belongs to a connection from which these subjects are kept, some in a queue group only.
+const SHY: u32 = 8;
+const HIDDEN: [(&str, &str); 5] = [
+    ("a.b", ""),
+    ("x.>", ""),
+    ("c.*", ""),
+    ("b", "q"),
+    ("a.*.c", "r"),
+];
+
+fn connection_of(sid: &str) -> u32 {
+    7 + u32::from(sid.ends_with(['1', '3', '5', '7', '9']))
+}
+
+fn hidden_from_the_shy() -> Arc<PatternSet> {
+    let mut hidden = PatternSet::default();
+    for (text, queue) in HIDDEN {
+        hidden.insert(pattern(text), queue.as_bytes());
+    }
+    Arc::new(hidden)
+}
+
 /// What each account imports from which: the pattern there and the one here.
 const IMPORTS: [(u16, u16, &str, &str); 5] = [
     (0, 1, "a.>", "a.>"),
@@ -136,7 +158,15 @@ impl Model {
                 && !(scope.is_served() && wish.imported.is_some())
                 && Model::matches(&wish.pattern, subject)
         }) {
-            let head = format!("HMSG {} {} ", Model::called(wish, subject), wish.sid);
+            let called = Model::called(wish, subject);
+            let is_hidden = |(pattern, queue): &(&str, &str)| {
+                Model::matches(pattern, &called) && (queue.is_empty() || *queue == wish.queue)
+            };
+            let is_shy = wish.shard == HERE && connection_of(&wish.sid) == SHY;
+            if is_shy && HIDDEN.iter().any(is_hidden) {
+                continue;
+            }
+            let head = format!("HMSG {called} {} ", wish.sid);
             match (wish.queue.as_str(), wish.shard) {
                 ("", HERE) => expected.plain.push(head),
                 ("", peer) => _ = expected.peers.insert(peer),
@@ -338,6 +368,7 @@ proptest! {
     #[test]
     fn answers_are_the_naive_models(operations in operations()) {
         let mut interest = Interest::new(accounts(), 11);
+        interest.hide(SHY, Some(hidden_from_the_shy()));
         let mut model = Model::default();
         let mut told = BTreeMap::new();
         let mut memo = Memo::default();
@@ -393,7 +424,7 @@ proptest! {
 fn wish(asked: &Asked) -> Wish<'_> {
     Wish {
         account: AccountId(asked.account),
-        connection: 7,
+        connection: connection_of(&asked.sid),
         pattern: pattern(&asked.pattern),
         queue: asked.queue.as_bytes(),
         sid: asked.sid.as_bytes(),
@@ -453,6 +484,23 @@ fn subscribe(interest: &mut Interest, connection: u32, text: &str) -> Subscripti
         sid: &connection.to_string().into_bytes(),
     };
     interest.subscribe(&wish, &mut |_| {})
+}
+
+#[test]
+fn nothing_is_hidden_any_more_from_the_next_tenant_of_a_slot() {
+    let mut interest = Interest::new(accounts(), 3);
+    interest.hide(SHY, Some(hidden_from_the_shy()));
+    let id = subscribe(&mut interest, SHY, ">");
+    let hears = |interest: &mut Interest| {
+        !actual(interest, GLOBAL, "a.b", &mut Memo::default())
+            .plain
+            .is_empty()
+    };
+    assert!(!hears(&mut interest));
+    interest.unsubscribe(id, &mut |_| {});
+    interest.hide(SHY, None);
+    subscribe(&mut interest, SHY, ">");
+    assert!(hears(&mut interest));
 }
 
 #[test]

@@ -14,6 +14,7 @@
 mod batch;
 mod imports;
 mod latency;
+mod observed;
 mod outbox;
 mod replies;
 
@@ -28,7 +29,7 @@ use crate::interest::{
 };
 use crate::mesh::{Carried, Mesh, Parcel, Routing};
 use crate::protocol::message::{Message, Run};
-use crate::subject::Pattern;
+use crate::subject::{Pattern, PatternSet};
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
@@ -38,6 +39,8 @@ use std::sync::Arc;
 pub use crate::mesh::Sender;
 pub use batch::Batch;
 pub use imports::{Describe, Detail};
+use observed::Observed;
+pub use observed::{Asked, Delivery};
 use outbox::Delivered;
 pub use outbox::{OutboxLimits, Outboxes, Traffic};
 
@@ -51,8 +54,8 @@ pub struct Router {
     rng: Rng,
     /// Subscriptions that have had their last delivery, to be ended by their sessions.
     spent: Vec<SubscriptionId>,
-    /// Deliveries to be shown in the log; nothing is kept without `-V`.
-    traced: Option<Vec<Delivery>>,
+    /// Deliveries that somebody looks at; mostly nobody.
+    observed: Option<Observed>,
     /// Messages picked for groups that seem to be empty, one a parcel, and who sent them.
     homeless: Vec<(ShardId, Parcel)>,
     /// Scratch: which shards a message's queue groups were picked on.
@@ -86,30 +89,6 @@ pub struct Counters {
     pub responses_given_up: u64,
     /// Responses from other accounts that would have had to wait behind too much on a full lane.
     pub dropped_responses_congested: u64,
-}
-
-/// A message that was put into an outbox, for the log.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The slot of the connection that gets it.
-    pub connection: u32,
-    /// The control line as it is sent.
-    pub line: Vec<u8>,
-    /// Headers and payload.
-    pub body: Vec<u8>,
-}
-
-impl Delivery {
-    #[cold]
-    fn new(connection: u32, head: &[u8], tail: &[u8]) -> Delivery {
-        let line_len = memchr::memchr(b'\n', tail).map_or(tail.len(), |feed| feed + 1);
-        let (line, body) = tail.split_at(line_len);
-        Delivery {
-            connection,
-            line: [head, line].concat(),
-            body: body.strip_suffix(b"\r\n").unwrap_or(body).to_vec(),
-        }
-    }
 }
 
 /// Who publishes, as far as routing cares.
@@ -151,7 +130,7 @@ impl Router {
             answering: HashSet::with_hasher(FixedState::with_seed(rng.next_u64())),
             rng,
             spent: Vec::new(),
-            traced: trace.then(Vec::new),
+            observed: Observed::traces(trace),
             homeless: Vec::new(),
             picks: Vec::new(),
             bare: Vec::new(),
@@ -204,7 +183,32 @@ impl Router {
 
     /// Deliveries since the last call, when they are traced.
     pub fn take_traced(&mut self) -> Vec<Delivery> {
-        self.traced.as_mut().map(std::mem::take).unwrap_or_default()
+        let observed = self.observed.as_mut();
+        observed.map(Observed::take_traced).unwrap_or_default()
+    }
+
+    /// Changes whether a connection learns the reply subjects of what is delivered to it.
+    pub fn watch_replies(&mut self, connection: u32, watch: bool) {
+        Observed::watch_replies(&mut self.observed, connection, watch);
+    }
+
+    /// Messages since the last call that clients may answer.
+    pub fn take_asked(&mut self) -> Vec<Asked> {
+        let observed = self.observed.as_mut();
+        observed.map(Observed::take_asked).unwrap_or_default()
+    }
+
+    /// Whether there are deliveries for [`Router::take_traced`] or [`Router::take_asked`].
+    #[inline]
+    pub fn has_observed(&self) -> bool {
+        self.observed
+            .as_ref()
+            .is_some_and(|observed| !observed.is_empty())
+    }
+
+    /// From now on messages of these subjects are not delivered to a connection, which has no subscriptions at the moment.
+    pub fn hide(&mut self, connection: u32, hidden: Option<Arc<PatternSet>>) {
+        self.interest.hide(connection, hidden);
     }
 
     /// Routes messages of a client of this shard. `shared` is the tail as a shared buffer, if it is in one already; then
@@ -265,7 +269,7 @@ impl Router {
             counters: &mut self.counters,
             spent: &mut self.spent,
             bare: &mut self.bare,
-            traced: self.traced.as_mut(),
+            observed: self.observed.as_mut(),
             run,
             shared,
             size: message.size(),
@@ -364,7 +368,7 @@ impl Router {
             counters: &mut self.counters,
             spent: &mut self.spent,
             bare: &mut self.bare,
-            traced: self.traced.as_mut(),
+            observed: self.observed.as_mut(),
             run,
             shared: carried.shared,
             size: message.size(),
@@ -601,7 +605,7 @@ struct Delivering<'a> {
     counters: &'a mut Counters,
     spent: &'a mut Vec<SubscriptionId>,
     bare: &'a mut Vec<u8>,
-    traced: Option<&'a mut Vec<Delivery>>,
+    observed: Option<&'a mut Observed>,
     run: &'a Run<'a>,
     shared: Option<&'a Bytes>,
     /// What each of them counts for.
@@ -637,8 +641,9 @@ impl Delivering<'_> {
         if delivered == Delivered::No {
             return false;
         }
-        if let Some(traced) = &mut self.traced {
-            traced.push(Delivery::new(connection, head, tail));
+        if let Some(observed) = &mut self.observed {
+            observed.note_delivery(connection, head, tail);
+            observed.note_reply(connection, message.reply());
         }
         if self.tallies.count(id) {
             self.spent.push(id);
@@ -656,6 +661,9 @@ impl Delivering<'_> {
         let is_plain = self.run.first.header_len.is_none();
         let head = &head[usize::from(is_plain) * b"H".len()..];
         let delivered = self.outboxes.deliver_run(connection, head, self.run);
+        if let Some(observed) = &mut self.observed {
+            observed.note_reply(connection, self.run.first.reply());
+        }
         self.tallies.count_run(id, self.run.count);
         self.counters.delivered.count_run(self.run.count, self.size);
         if delivered == Delivered::OverShare {

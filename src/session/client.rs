@@ -747,6 +747,7 @@ impl Client {
             self.say_error(&farewell, turn);
         }
         self.end_all_subscriptions(turn);
+        self.take_permissions(None, turn);
         self.leave(turn);
         turn.log
             .debug(|| self.labelled(&format!("Client connection closed: {reason}")));

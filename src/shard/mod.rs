@@ -574,8 +574,8 @@ impl Shard {
     /// Deals with what operations and deliveries have left behind. Called after each of them.
     #[inline]
     fn settle(&mut self) {
-        if self.log.trace {
-            self.trace_deliveries();
+        if self.router.has_observed() {
+            self.tell_observed();
         }
         while let Some(id) = self.router.next_spent() {
             self.end_spent(id);
@@ -631,7 +631,13 @@ impl Shard {
     }
 
     #[cold]
-    fn trace_deliveries(&mut self) {
+    fn tell_observed(&mut self) {
+        for asked in self.router.take_asked() {
+            self.with_client(self.id_of(asked.connection), |client, turn| {
+                client.may_answer(&asked.reply, turn.now);
+                Ok(())
+            });
+        }
         for delivery in self.router.take_traced() {
             self.with_client(self.id_of(delivery.connection), |client, turn| {
                 client.trace_delivery(&delivery, turn);

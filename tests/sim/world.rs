@@ -802,6 +802,10 @@ fn some_of(len: usize, rng: &mut trunkline::base::rng::Rng) -> usize {
 
 /// A server with nats-server's defaults.
 pub(crate) fn plain_settings() -> Settings {
+    settings_of(&Options::default())
+}
+
+pub(crate) fn settings_of(options: &Options) -> Settings {
     let info = ServerInfo {
         server_id: "SIM".into(),
         server_name: "sim".into(),
@@ -817,7 +821,7 @@ pub(crate) fn plain_settings() -> Settings {
         connect_urls: Vec::new(),
         ldm: false,
     };
-    Settings::new(&Options::default(), info, NonceKey::new([0; 32]))
+    Settings::new(options, info, NonceKey::new([0; 32]))
 }
 
 fn settings(knobs: &Knobs) -> Settings {

@@ -6,7 +6,6 @@
 //! nats-server lets a client introduce itself anew; what it had subscribed to belongs to who it was, and ends.
 
 use super::account::ROUND_TRIP_MIN;
-use super::permissions::Granted;
 use super::{Client, Handled, Stage, Turn};
 use crate::auth::{
     CertificateFacts, Claim, Claimant, Identity, Name, PasswordCheck, Refusal, Verdict,
@@ -148,8 +147,7 @@ impl Client {
 
     /// From here on it acts as `identity`.
     fn become_somebody(&mut self, identity: Identity, turn: &mut Turn<'_>) -> Handled {
-        let permissions = identity.permissions.clone();
-        self.granted = permissions.map(|permissions| Box::new(Granted::new(permissions)));
+        self.take_permissions(identity.permissions.clone(), turn);
         self.identity = identity;
         self.enter(self.identity.account, turn)
     }

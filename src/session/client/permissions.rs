@@ -6,6 +6,7 @@
 //! - Both memories are bounded. When they are full the oldest knowledge goes: a subject is looked at anew, a response
 //!   that comes that late is refused.
 
+use super::{Client, Turn};
 use crate::auth::Permissions;
 use crate::base::clock::Now;
 use crate::base::limits::{REMEMBERED_REPLIES_MAX, REMEMBERED_SUBJECTS_MAX};
@@ -89,6 +90,32 @@ impl Granted {
         self.last.extend_from_slice(subject);
         self.last_is_allowed = is_allowed;
         is_allowed
+    }
+}
+
+impl Client {
+    /// From now on it may do what `permissions` say. It has no subscriptions at the moment.
+    pub(super) fn take_permissions(
+        &mut self,
+        permissions: Option<Arc<Permissions>>,
+        turn: &mut Turn<'_>,
+    ) {
+        if permissions.is_none() && self.granted.is_none() {
+            return;
+        }
+        let granted = permissions.as_deref();
+        let hidden = granted.and_then(Permissions::hidden).cloned();
+        let may_respond = granted.is_some_and(|granted| granted.responses().is_some());
+        turn.router.hide(self.id.slot, hidden);
+        turn.router.watch_replies(self.id.slot, may_respond);
+        self.granted = permissions.map(|permissions| Box::new(Granted::new(permissions)));
+    }
+
+    /// A message with this reply subject was delivered to it.
+    pub fn may_answer(&mut self, reply: &[u8], now: Now) {
+        if let Some(granted) = &mut self.granted {
+            granted.note_reply(reply, now);
+        }
     }
 }
 
