@@ -21,6 +21,7 @@ pub(super) mod mappings;
 pub(super) mod permissions;
 pub(super) mod proxies;
 mod subjects;
+pub(super) mod tls;
 pub(super) mod users;
 mod values;
 
