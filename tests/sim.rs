@@ -48,6 +48,8 @@ pub(crate) struct Knobs {
     pub(crate) unsubscribes: u32,
     pub(crate) large_payloads: u32,
     pub(crate) stall_steps: u32,
+    /// Whether messages ask to be traced. They are messages like others; what is told of them nobody wants.
+    pub(crate) traces: bool,
 }
 
 /// How clients leave before the end.
@@ -99,6 +101,7 @@ impl Knobs {
                 *pick(rng, &[0, 10, 40])
             },
             stall_steps: *pick(rng, &[2, 100, 1_000]),
+            traces: mutant == Mutant::None && chance(rng, 30),
         }
     }
 }

@@ -78,6 +78,9 @@ pub const UNPROVEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// client does.
 pub const PASSWORD_CHECKS_MAX: usize = 512;
 
+/// Traced messages of one shard that wait to hear from other shards what became of them there.
+pub const TRACES_WAITING_MAX: usize = 1024;
+
 /// Subjects for which a connection with permissions remembers whether it may publish to them (as nats-server).
 pub const REMEMBERED_SUBJECTS_MAX: usize = 128;
 

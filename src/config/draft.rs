@@ -100,6 +100,7 @@ impl Draft {
             _ => return contradiction("Can not have a single user/pass and a users array"),
         };
         options.trace_verbose &= options.trace;
+        options.trace_headers &= options.trace;
         options.check()?;
         Ok(options)
     }

@@ -65,6 +65,8 @@ pub struct Options {
     pub trace: bool,
     /// Trace the system account too. Never set without `trace`.
     pub trace_verbose: bool,
+    /// Of messages, show the headers only. Never set without `trace`.
+    pub trace_headers: bool,
     /// Stamp log lines with the time.
     pub logtime: bool,
     pub logtime_utc: bool,
@@ -226,6 +228,7 @@ impl Options {
             ports_file_dir: None,
             debug: false,
             trace: false,
+            trace_headers: false,
             trace_verbose: false,
             logtime: false,
             logtime_utc: false,

@@ -503,6 +503,9 @@ pub static TABLE: &[Row] = &[
             draft.options.trace = on;
             draft.options.trace_verbose = on;
         }), "Debug and verbose trace (traces system account as well)"),
+    row(Group::Logging, &["trace_headers"], "",
+        Kind::Switch(|draft, on| { draft.options.trace = on; draft.options.trace_headers = on; }),
+        "Trace the raw protocol, of messages the headers only").config(&["trace_headers"], Reload::Live),
     row(Group::Logging, &["log_size_limit"], "<limit>",
         Kind::Size(0..=i64::MAX, Zero::Itself, |draft, value| draft.options.log_size_limit = fit(value)),
         "Logfile size at which a new one is begun (default: never)")
@@ -671,7 +674,6 @@ pub static TABLE: &[Row] = &[
     unsupported_key(&["resolver_tls"]),
     unsupported_key(&["server_metadata"]),
     unsupported_key(&["server_tags"]),
-    unsupported_switch(&["trace_headers"]),
     unsupported_key(&["trusted_keys", "trusted"]),
     unsupported_key(&["websocket", "ws"]),
 

@@ -17,6 +17,7 @@
 //! - Nobody gets a message twice through one export: a chain that comes to it again ends there.
 
 use super::latency::{self, Failure, Outcome};
+use super::message_trace::{Journal, Unwatched};
 use super::replies::Awaited;
 use super::{Publisher, Router, hops_of};
 use crate::account::{ExportId, ServiceImport};
@@ -54,10 +55,12 @@ pub(super) struct Journey<'a> {
     /// What services are told of the requester, since the first was.
     told: Option<ClientInfo>,
     share: bool,
+    /// What happens to it is noted there.
+    pub(super) journal: Option<&'a mut Journal>,
 }
 
 impl<'a> Journey<'a> {
-    fn new(sender: Sender, echo: bool, describe: Describe<'a>) -> Journey<'a> {
+    pub(super) fn new(sender: Sender, echo: bool, describe: Describe<'a>) -> Journey<'a> {
         Journey {
             sender,
             echo,
@@ -65,6 +68,7 @@ impl<'a> Journey<'a> {
             passed: Vec::new(),
             told: None,
             share: false,
+            journal: None,
         }
     }
 
@@ -109,7 +113,11 @@ impl Router {
 
     /// A response has come over a lane; of who sent it the account is known.
     #[cold]
-    pub(super) fn respond_from_afar(&mut self, carried: &Carried<'_>) {
+    pub(super) fn respond_from_afar(
+        &mut self,
+        carried: &Carried<'_>,
+        journal: Option<&mut Journal>,
+    ) {
         let account = carried.scope.account();
         let name = self.interest.accounts().name(account).to_owned();
         let describe = |_| ClientInfo {
@@ -117,6 +125,7 @@ impl Router {
             ..ClientInfo::default()
         };
         let mut journey = Journey::new(carried.publisher, carried.echo, &describe);
+        journey.journal = journal;
         self.respond(account, &carried.run.first, &mut journey);
     }
 
@@ -139,7 +148,10 @@ impl Router {
             echo: journey.echo,
             memo: &mut memo,
         };
-        let mut reached = self.publish_here(scope, publisher, *message, shared);
+        let mut reached = match &mut journey.journal {
+            None => self.publish_here(scope, publisher, *message, shared, Unwatched),
+            Some(journal) => self.publish_here(scope, publisher, *message, shared, &mut **journal),
+        };
         for hop in hops.iter().flatten() {
             reached |= match hop {
                 Hop::Request { import, subject } => {
@@ -176,11 +188,22 @@ impl Router {
             .unwrap_or_default();
         let before = (journey.told.clone(), journey.share);
         let told = self.introduce(importer, import, journey);
+        let subject = self.mapped(import.from, subject);
+        let allows_trace = accounts
+            .export(import.export)
+            .is_some_and(|export| export.allow_trace);
+        let crossing = journey.cross(
+            import.from,
+            message.subject,
+            subject.as_deref(),
+            allows_trace,
+        );
         let headers = headers::with(message.headers(), REQUEST_INFO, told.as_bytes());
+        let headers = crossing.headers(&headers);
         let mut tail = Vec::with_capacity(reply.len() + headers.len() + message.tail.len());
         let line = write_tail(&mut tail, &reply, &headers, message.payload());
         let narrow = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let reached = self.mapped(import.from, subject).is_some_and(|subject| {
+        let reached = subject.filter(|_| crossing.goes_on).is_some_and(|subject| {
             let message = Message {
                 subject: &subject,
                 tail: &tail,
@@ -194,7 +217,12 @@ impl Router {
             reached
         });
         (journey.told, journey.share) = before;
-        if !reached && let Some(awaited) = awaited.and_then(|key| self.replies.remove(key)) {
+        let is_asked = crossing.is_asked;
+        journey.come_back(crossing);
+        if let Some(awaited) = awaited.filter(|_| !reached || !is_asked)
+            && let Some(awaited) = self.replies.remove(awaited)
+            && !reached
+        {
             self.report_failure(&awaited, Failure::Unavailable);
         }
         reached
@@ -235,26 +263,35 @@ impl Router {
             let responder = (journey.describe)(Detail::Full);
             self.report(exporter, &measured, &Outcome::Answered(responder));
         }
+        let to = self
+            .may_relay()
+            .then(|| self.mapped(importer, &reply))
+            .flatten();
+        let crossing = journey.cross(importer, message.subject, to.as_deref(), false);
         let mut tail = Vec::new();
         let mut moved = *message;
-        if let Some(key) = answer {
-            let subject = self.replies.subject(key);
-            let line = write_tail(&mut tail, &subject, message.headers(), message.payload());
+        if answer.is_some() || crossing.is_traced {
+            let subject = answer
+                .map(|key| self.replies.subject(key))
+                .unwrap_or_default();
+            let headers = crossing.headers(message.headers());
+            let line = write_tail(&mut tail, &subject, &headers, message.payload());
             let narrow = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
             (moved.line_len, moved.reply_len) = (narrow(line.len()), narrow(subject.len()));
+            moved.header_len = (!headers.is_empty()).then(|| narrow(headers.len()));
             moved.tail = &tail;
         }
-        let reached = self.may_relay()
-            && self.mapped(importer, &reply).is_some_and(|subject| {
-                let moved = Message {
-                    subject: &subject,
-                    ..moved
-                };
-                journey.passed.push(export);
-                let reached = self.travel(Scope::served(importer), &moved, None, journey);
-                journey.passed.pop();
-                reached
-            });
+        let reached = to.filter(|_| crossing.goes_on).is_some_and(|subject| {
+            let moved = Message {
+                subject: &subject,
+                ..moved
+            };
+            journey.passed.push(export);
+            let reached = self.travel(Scope::served(importer), &moved, None, journey);
+            journey.passed.pop();
+            reached
+        });
+        journey.come_back(crossing);
         let is_last = kind == ResponseKind::Singleton || message.size() == 0;
         if !reached || is_last {
             self.replies.remove(key);

@@ -10,6 +10,7 @@
 
 mod account;
 mod connect;
+mod message_trace;
 mod permissions;
 mod trace;
 
@@ -351,7 +352,12 @@ impl Client {
                     self.wanted = wanted;
                     break;
                 }
-                Err(error) => return Err(self.complain(error, turn)),
+                Err(error) => {
+                    if matches!(error, ParseError::PayloadTooLarge(_)) {
+                        self.trace_oversized(left, turn);
+                    }
+                    return Err(self.complain(error, turn));
+                }
             }
         }
         Ok(taken)
@@ -414,14 +420,32 @@ impl Client {
         if self.options.pedantic && !subject::is_pedantic_publish(message.subject) {
             self.say_error(&ErrorReply::InvalidPublishSubject, turn);
         }
-        if self.place.has_mappings {
-            return self.publish_mapped(run, shared, turn);
+        if message.header_len.is_some() && self.may_ask_for_trace(run) {
+            return self.publish_perhaps_traced(run, shared, turn);
         }
-        self.publish_unmapped(run, shared, turn);
+        self.publish_further::<false>(run, shared, turn);
     }
 
     #[inline]
-    fn publish_unmapped(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) {
+    fn publish_further<const TRACED: bool>(
+        &mut self,
+        run: &Run<'_>,
+        shared: Option<&Bytes>,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.place.has_mappings {
+            return self.publish_mapped::<TRACED>(run, shared, turn);
+        }
+        self.publish_unmapped::<TRACED>(run, shared, turn);
+    }
+
+    #[inline]
+    fn publish_unmapped<const TRACED: bool>(
+        &mut self,
+        run: &Run<'_>,
+        shared: Option<&Bytes>,
+        turn: &mut Turn<'_>,
+    ) {
         let message = &run.first;
         if self.granted.is_some() && self.is_refused(run, shared, turn) {
             return;
@@ -432,6 +456,18 @@ impl Client {
         if self.options.verbose {
             self.say(reply::OK, turn);
         }
+        let reached = if TRACED {
+            self.publish_traced(message, shared, turn)
+        } else {
+            self.route(run, shared, turn)
+        };
+        if !reached && message.reply_len > 0 && self.options.no_responders {
+            self.say_no_responders(message, turn);
+        }
+    }
+
+    #[inline]
+    fn route(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) -> bool {
         let publisher = Publisher {
             sender: Sender {
                 shard: turn.router.mesh.shard().0,
@@ -441,13 +477,10 @@ impl Client {
             echo: self.options.echo,
             memo: &mut self.memo,
         };
-        let reached = match turn.router.publish(publisher, run, shared) {
+        match turn.router.publish(publisher, run, shared) {
             Published::Somebody => true,
             Published::Nobody => false,
             Published::Abroad => self.publish_abroad(run, shared, turn),
-        };
-        if !reached && message.reply_len > 0 && self.options.no_responders {
-            self.say_no_responders(message, turn);
         }
     }
 
@@ -463,13 +496,15 @@ impl Client {
         }
         if run.count > 1 && granted.may_respond() {
             for one in run.singly() {
-                self.publish_unmapped(&one, shared, turn);
+                self.publish_unmapped::<false>(&one, shared, turn);
             }
             return true;
         }
         if granted.may_publish(subject, turn.now) {
             return false;
         }
+        turn.router
+            .note_refusal(&ErrorReply::PublishRefused(subject).text());
         for _ in 0..run.count {
             self.say_error(&ErrorReply::PublishRefused(subject), turn);
             let text = format!("Publish Violation - Subject {}", quoted(subject));
@@ -494,6 +529,8 @@ impl Client {
         if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") {
             let text = format!("Publish Violation - Subject {}", quoted(subject));
             turn.log.add(Level::Error, self.labelled(&text));
+            turn.router
+                .note_refusal(&ErrorReply::PublishRefused(subject).text());
             self.say_error(&ErrorReply::PublishRefused(subject), turn);
             return true;
         }
@@ -503,6 +540,8 @@ impl Client {
         if is_reserved {
             let text = format!("Publish Violation - Reply {}", quoted(reply));
             turn.log.add(Level::Error, self.labelled(&text));
+            turn.router
+                .note_refusal(&ErrorReply::ReplyReserved(reply).text());
             self.say_error(&ErrorReply::ReplyReserved(reply), turn);
         }
         is_reserved
