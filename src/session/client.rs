@@ -12,6 +12,7 @@ mod account;
 mod connect;
 mod message_trace;
 mod permissions;
+mod reload;
 mod trace;
 
 use super::close::CloseReason;
@@ -730,6 +731,9 @@ impl Client {
 
     /// Ends a pause and takes in what came meanwhile.
     pub fn resume(&mut self, turn: &mut Turn<'_>) -> Handled {
+        if self.is_being_checked() {
+            return Ok(());
+        }
         if !std::mem::take(&mut self.is_paused) {
             return Ok(());
         }

@@ -19,6 +19,7 @@ pub enum CloseReason {
     BadClientProtocolVersion,
     MaximumConnectionsExceeded,
     MaximumAccountConnectionsExceeded,
+    MaximumSubscriptionsExceeded,
     MaximumPayloadExceeded,
     MaximumControlLineExceeded,
     NoRespondersRequiresHeaders,
@@ -41,6 +42,7 @@ impl CloseReason {
             CloseReason::MaximumAccountConnectionsExceeded => {
                 Some(ErrorReply::AccountConnectionsExceeded)
             }
+            CloseReason::MaximumSubscriptionsExceeded => Some(ErrorReply::SubscriptionsExceeded),
             CloseReason::MaximumPayloadExceeded => Some(ErrorReply::PayloadViolation),
             CloseReason::MaximumControlLineExceeded => Some(ErrorReply::ControlLineExceeded),
             CloseReason::NoRespondersRequiresHeaders => {
@@ -88,6 +90,7 @@ impl fmt::Display for CloseReason {
             CloseReason::MaximumAccountConnectionsExceeded => {
                 "Maximum Account Connections Exceeded"
             }
+            CloseReason::MaximumSubscriptionsExceeded => "Maximum Subscriptions Exceeded",
             CloseReason::MaximumPayloadExceeded => "Maximum Message Payload Exceeded",
             CloseReason::MaximumControlLineExceeded => "Maximum Control Line Exceeded",
             CloseReason::NoRespondersRequiresHeaders => "No Responders Requires Headers",
