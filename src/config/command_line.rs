@@ -15,7 +15,7 @@ use std::fmt;
 use clap::{Arg, ArgAction, Command};
 
 use super::go_text::go_quote;
-use super::help::{dashed, help_text};
+use super::help::{dashed, help_text, tls_help_text};
 use super::identity::Identity;
 use super::table::{self, Kind, Request, Row, TABLE, ValueError, parse_switch};
 use super::{Draft, FileRequest, Options};
@@ -130,6 +130,9 @@ pub fn parse_command_line(
     if requests.help {
         return Ok(Action::Help(help_text(identity)));
     }
+    if requests.tls_help {
+        return Ok(Action::Help(tls_help_text()));
+    }
     match word.as_deref().map(str::to_lowercase).as_deref() {
         None => {}
         Some("version") => return Ok(Action::Version),
@@ -207,6 +210,7 @@ struct Requests {
     config: Option<String>,
     check: bool,
     help: bool,
+    tls_help: bool,
     version: bool,
     signal: Option<String>,
 }
@@ -218,6 +222,7 @@ impl Requests {
         };
         match request {
             Request::Help => self.help = switch()?,
+            Request::TlsHelp => self.tls_help = switch()?,
             Request::Version => self.version = switch()?,
             Request::Check => self.check = switch()?,
             Request::Config if mention.value.is_empty() => self.config = None,

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use super::identity::Identity;
 use super::table::{Group, Row, TABLE};
+use super::tls::{CIPHER_SUITES, CURVES, available};
 
 /// The whole text that `--help` prints.
 pub(super) fn help_text(identity: &Identity) -> String {
@@ -29,6 +30,25 @@ pub(super) fn help_text(identity: &Identity) -> String {
         .collect();
     for line in missing.chunks(NAMES_PER_LINE) {
         let _ = writeln!(text, "    {}", line.join(", "));
+    }
+    text
+}
+
+/// What `--help_tls` prints.
+pub(super) fn tls_help_text() -> String {
+    let mut text = TLS_EXAMPLE.to_owned();
+    let lists = [
+        (
+            "Cipher suites of TLS 1.2, and of TLS 1.3, which are always on",
+            CIPHER_SUITES,
+        ),
+        ("Curves", CURVES),
+    ];
+    for (title, list) in lists {
+        let _ = write!(text, "\n{title}:\n");
+        for name in available(list) {
+            let _ = writeln!(text, "    {name}");
+        }
     }
     text
 }
@@ -70,10 +90,27 @@ pub(super) const HEADINGS: &[(Group, &str)] = &[
     (Group::Server, "Server Options"),
     (Group::Logging, "Logging Options"),
     (Group::Authorization, "Authorization Options"),
+    (Group::Tls, "TLS Options"),
     (Group::Limits, "Limits"),
     (Group::Shards, "Shard Options"),
     (Group::Common, "Common Options"),
 ];
+
+const TLS_EXAMPLE: &str = r#"
+TLS is configured in the configuration file:
+
+    tls {
+        cert_file: "./certs/server-cert.pem"
+        key_file:  "./certs/server-key.pem"
+        ca_file:   "./certs/ca.pem"
+        verify:    true
+        timeout:   "2s"
+
+        min_version: "1.2"
+        cipher_suites: [ "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" ]
+        curve_preferences: [ "X25519", "CurveP256" ]
+    }
+"#;
 
 /// Where nats-server's texts begin.
 const HELP_COLUMN: usize = 37;

@@ -9,6 +9,7 @@
 pub mod account;
 pub mod authorization;
 pub mod command_line;
+mod draft;
 pub mod duration;
 pub mod file;
 pub mod go_text;
@@ -30,6 +31,7 @@ pub use authorization::{Auth, Permissions, User};
 pub use command_line::{
     Action, CommandLineError, SignalCommand, SignalRequest, parse_command_line,
 };
+pub use draft::{Draft, is_anybody};
 pub use file::{Configured, FileRequest};
 pub use identity::Identity;
 pub use secret::Secret;
@@ -38,7 +40,6 @@ pub use tls::Tls;
 use authorization::Credentials;
 use duration::GoDuration;
 use go_text::go_quote;
-use table::TABLE;
 
 /// The nats-server release whose behaviour is matched, and whose version a link called `nats-server` reports.
 pub const NATS_SERVER_VERSION: &str = "2.15.1";
@@ -325,120 +326,6 @@ impl HostPort {
         (!host.is_empty()).then_some(HostPort { host, port })
     }
 }
-
-/// Options on their way: what the table's rows write to before the checks that look at more than one of them.
-#[derive(Debug)]
-pub struct Draft {
-    options: Options,
-    user: String,
-    password: Secret,
-    token: Secret,
-    users: Vec<User>,
-    /// Whether clients without credentials are let into `$G` although there are users: all users are those of the system
-    /// account.
-    opens_global_account: bool,
-}
-
-impl Default for Draft {
-    fn default() -> Draft {
-        let mut draft = Draft {
-            options: Options::blank(),
-            user: String::new(),
-            password: Secret::default(),
-            token: Secret::default(),
-            users: Vec::new(),
-            opens_global_account: false,
-        };
-        for row in TABLE {
-            row.apply_default(&mut draft);
-        }
-        draft
-    }
-}
-
-impl Draft {
-    /// The finished options.
-    ///
-    /// nats-server's command line takes any mixture of `--user`, `--pass` and `--auth`: the token wins, and a lone
-    /// password leaves the server open to everybody. Both are refused here, the first with the text that
-    /// nats-server's configuration file has for it.
-    ///
-    /// # Errors
-    /// The options that contradict each other.
-    fn finish(self) -> Result<Options, Contradiction> {
-        let Draft {
-            mut options,
-            user,
-            password,
-            token,
-            mut users,
-            opens_global_account,
-        } = self;
-        let contradiction = |text: &str| {
-            Err(Contradiction {
-                keys: CREDENTIALS,
-                text: text.to_owned(),
-            })
-        };
-        let single = match (user.is_empty(), password.is_empty(), token.is_empty()) {
-            (true, true, true) => Auth::None,
-            (true, true, false) => Auth::Token(token),
-            (false, _, true) => Auth::UserPassword { user, password },
-            (true, false, true) => return contradiction("a password needs a user"),
-            _ => return contradiction("Cannot have a user/pass and token"),
-        };
-        options.auth = match single {
-            Auth::None if users.is_empty() => Auth::None,
-            Auth::None => {
-                if opens_global_account && options.no_auth_user.is_none() {
-                    options.no_auth_user = Some(add_anybody(&mut users));
-                }
-                Auth::Users(users)
-            }
-            single if users.is_empty() => single,
-            Auth::Token(_) => return contradiction("Can not have a token and a users array"),
-            _ => return contradiction("Can not have a single user/pass and a users array"),
-        };
-        options.trace_verbose &= options.trace;
-        options.trace_headers &= options.trace;
-        options.check()?;
-        Ok(options)
-    }
-}
-
-/// Adds a user of `$G` for clients without credentials, and gives its name.
-fn add_anybody(users: &mut Vec<User>) -> String {
-    let mut name = ANYBODY.to_owned();
-    while users.iter().any(|user| user.is_called(&name)) {
-        name.push('+');
-    }
-    users.push(User {
-        // Whoever knows the name gets no more than who says none.
-        credentials: Credentials::Password {
-            name: name.clone(),
-            password: Secret::default(),
-        },
-        account: AccountId::GLOBAL,
-        permissions: None,
-        connection_types: None,
-        proxy_required: false,
-    });
-    name
-}
-
-/// Whether a user was made for clients without credentials.
-pub fn is_anybody(name: &str) -> bool {
-    name.starts_with(ANYBODY)
-}
-
-/// The name of the user that is made for clients without credentials; nats-server makes a new one up at each start.
-const ANYBODY: &str = "nats-anybody";
-
-const CREDENTIALS: &[&str] = &[
-    "authorization.user",
-    "authorization.password",
-    "authorization.token",
-];
 
 /// Below this nats-server's configuration file refuses `lame_duck_duration`. Its command line has no such flag;
 /// ours has, and takes less with a warning, so that tests need not wait.

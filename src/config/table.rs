@@ -6,12 +6,14 @@
 //! - Every default passes its own row's parser and range (tested).
 //! - A zero means the default where nats-server says so ([`Zero::Default`]), and itself elsewhere.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use self::blocks::{ANY, BLOCKS, LIST, LIST_OR_MAP, MAP, TEXT};
 use super::duration::{GoDuration, parse_duration};
-use super::file::{Field, Reader, accounts, mappings, permissions, proxies, users};
+use super::file::{Field, Reader, accounts, mappings, permissions, proxies, tls, users};
 use super::size::parse_size;
 use super::{Draft, HostPort, LAME_DUCK_DURATION_MIN, Secret};
 use crate::base::limits::SHARDS_MAX;
@@ -111,6 +113,7 @@ pub enum Zero {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     Help,
+    TlsHelp,
     Version,
     Signal,
     Config,
@@ -123,6 +126,7 @@ pub enum Group {
     Server,
     Logging,
     Authorization,
+    Tls,
     Limits,
     Shards,
     Common,
@@ -295,7 +299,12 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 
 /// The row of a key in a file, `section.key` inside a section or block, in lower case.
 pub fn find_key(path: &str) -> Option<&'static Row> {
-    rows().find(|row| row.config_keys.contains(&path))
+    /// By key: a file may have a hundred thousand.
+    static ROWS: LazyLock<BTreeMap<&str, &Row>> = LazyLock::new(|| {
+        let keys_of = |row: &'static Row| row.config_keys.iter().map(move |key| (*key, row));
+        rows().flat_map(keys_of).collect()
+    });
+    ROWS.get(path).copied()
 }
 
 /// Whether `path` is a map whose keys are options themselves. A block is none: it has a reader.
@@ -521,7 +530,7 @@ pub static TABLE: &[Row] = &[
         Kind::Text(|draft, text| { draft.token = Secret::new(text); Ok(()) }),
         "Authorization token required for connections").config(&["authorization.token"], Reload::Live),
     row(Group::Authorization, &["auth_timeout"], "<duration>",
-        Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.auth_timeout = value),
+        Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.auth_timeout = Some(value)),
         "Time a client has to introduce itself").default("2s")
         .config(&["authorization.timeout"], Reload::Live).seconds(Seconds::Plain { unwarned_max: MINUTE }),
     row(Group::Authorization, &[], "", Kind::Block(LIST, users::of_authorization),
@@ -551,6 +560,27 @@ pub static TABLE: &[Row] = &[
         "No system account, unless one is named").config(&["no_system_account", "no_system", "no_sys_acc"], Reload::Refused),
     row(Group::Authorization, &[], "", Kind::Block(MAP, proxies::read),
         "Proxies that are believed").config(&["proxies"], Reload::Live),
+
+    row(Group::Tls, &["tls"], "", Kind::Switch(|draft, on| draft.tls_flags.on = Some(on)),
+        "Enable TLS, do not verify clients"),
+    row(Group::Tls, &["tlscert"], "<file>",
+        Kind::Text(|draft, text| { draft.tls_flags.certificate = Some(text.into()); Ok(()) }),
+        "Server certificate file"),
+    row(Group::Tls, &["tlskey"], "<file>",
+        Kind::Text(|draft, text| { draft.tls_flags.key = Some(text.into()); Ok(()) }),
+        "Private key for server certificate"),
+    row(Group::Tls, &["tlsverify"], "", Kind::Switch(|draft, on| draft.tls_flags.verify = Some(on)),
+        "Enable TLS, verify client certificates"),
+    row(Group::Tls, &["tlscacert"], "<file>",
+        Kind::Text(|draft, text| { draft.tls_flags.ca_file = Some(text.into()); Ok(()) }),
+        "Client certificate CA for verification"),
+    row(Group::Tls, &[], "", Kind::Block(MAP, tls::of_clients), "TLS for clients; its parts are below")
+        .config(&["tls"], Reload::Live),
+    row(Group::Tls, &[], "", Kind::Switch(|draft, on| draft.options.allow_non_tls = on),
+        "Plain connections beside those with TLS").config(&["allow_non_tls"], Reload::Refused),
+    row(Group::Tls, &[], "", Kind::Switch(|draft, on| draft.options.proxy_protocol = on),
+        "Connections begin with a header of the PROXY protocol, version 1 or 2")
+        .config(&["proxy_protocol"], Reload::Refused),
 
     row(Group::Limits, &["max_payload"], "<size>",
         Kind::Size(1..=INT32_MAX, Zero::Default, |draft, value| draft.options.max_payload = fit(value)),
@@ -607,6 +637,7 @@ pub static TABLE: &[Row] = &[
         "Test configuration and exit"),
 
     row(Group::Common, &["h", "help"], "", Kind::Request(Request::Help), "Show this message"),
+    row(Group::Common, &["help_tls"], "", Kind::Request(Request::TlsHelp), "Show what TLS can be configured with"),
     row(Group::Common, &["v", "version"], "", Kind::Request(Request::Version), "Show version"),
 
     unsupported(&["m", "http_port"], true).config(&["http_port", "monitor_port"], Reload::Refused),
@@ -615,12 +646,6 @@ pub static TABLE: &[Row] = &[
     unsupported(&["r", "remote_syslog"], true).config(&["remote_syslog"], Reload::Refused),
     unsupported(&["js", "jetstream"], false),
     unsupported(&["sd", "store_dir"], true).config(&["store_dir", "storedir"], Reload::Refused),
-    unsupported(&["tls"], false),
-    unsupported(&["tlscert"], true),
-    unsupported(&["tlskey"], true),
-    unsupported(&["tlsverify"], false),
-    unsupported(&["tlscacert"], true),
-    unsupported(&["help_tls"], false),
     unsupported(&["routes"], true),
     unsupported(&["cluster"], true).config(&["cluster"], Reload::Refused),
     unsupported(&["cluster_name"], true),
@@ -629,7 +654,6 @@ pub static TABLE: &[Row] = &[
     unsupported(&["connect_retries"], true),
     unsupported(&["cluster_listen"], true),
     unsupported(&["profile"], true).config(&["prof_port"], Reload::Refused),
-    unsupported_switch(&["allow_non_tls"]),
     unsupported_key(&["authorization.auth_callout", "authorization.auth_hook"]),
     unsupported_key(&["default_js_domain"]),
     unsupported_key(&["default_sentinel"]),
@@ -644,14 +668,12 @@ pub static TABLE: &[Row] = &[
     unsupported_switch(&["ocsp"]),
     unsupported_switch(&["ocsp_cache"]),
     unsupported_key(&["operator", "operators", "root", "roots", "root_operator", "root_operators"]),
-    unsupported_switch(&["proxy_protocol"]),
     unsupported_key(&["resolver", "account_resolver", "accounts_resolver"]),
     unsupported_key(&["resolver_pinned_accounts"]),
     unsupported_key(&["resolver_preload"]),
     unsupported_key(&["resolver_tls"]),
     unsupported_key(&["server_metadata"]),
     unsupported_key(&["server_tags"]),
-    unsupported_key(&["tls"]),
     unsupported_key(&["trusted_keys", "trusted"]),
     unsupported_key(&["websocket", "ws"]),
 

@@ -3,7 +3,8 @@
 use std::ffi::{OsStr, OsString};
 
 use super::*;
-use table::{Group, Kind, rows};
+use table::{Group, Kind, TABLE, rows};
+use tls::CertificateFiles;
 
 fn read(words: &[&str]) -> Result<Action, String> {
     let words: Vec<OsString> = words.iter().map(OsString::from).collect();
@@ -127,8 +128,8 @@ fn what_is_malformed_is_named() {
 fn what_is_not_there_yet_is_refused_by_name() {
     assert_eq!(error(&["-js"]), "trunkline: -js is not supported yet");
     assert_eq!(
-        error(&["--tls=false"]),
-        "trunkline: --tls is not supported yet"
+        error(&["--js=false"]),
+        "trunkline: -js is not supported yet"
     );
     assert_eq!(
         error(&["-D", "--routes", "a"]),
@@ -220,6 +221,55 @@ fn who_may_connect_is_one_thing_only() {
         shown.contains("[REDACTED]") && !shown.contains("hunter2"),
         "{shown}"
     );
+}
+
+#[test]
+fn tls_may_be_asked_for_by_flags() {
+    let files = ["--tlscert", "c.pem", "--tlskey", "k.pem"];
+    let with = |more: &[&'static str]| options(&[&files[..], more].concat());
+    let tls = with(&[]).tls.expect("TLS");
+    assert_eq!(
+        tls.certificates,
+        [CertificateFiles {
+            certificate: "c.pem".into(),
+            key: "k.pem".into()
+        }]
+    );
+    assert!(!tls.verify && tls.ca_file.is_none());
+    assert_eq!(with(&["--tls"]).tls, with(&[]).tls);
+    let tls = with(&["--tlsverify", "--tlscacert", "ca.pem"])
+        .tls
+        .expect("TLS");
+    assert!(tls.verify);
+    assert_eq!(tls.ca_file, Some("ca.pem".into()));
+    // Who has just finished a handshake in time still has to introduce itself.
+    assert_eq!(with(&[]).auth_timeout, Duration::from_secs(3));
+    let explicit = with(&["--auth_timeout", "2s"]);
+    assert_eq!(explicit.auth_timeout, Duration::from_secs(2));
+    assert_eq!(with(&["--tls=false"]).tls, None);
+    for words in [
+        &["--tls"][..],
+        &["--tlsverify"],
+        &["--tlskey", "k.pem"],
+        &["--tlscert="],
+    ] {
+        assert_eq!(
+            error(words),
+            "trunkline: TLS Server certificate must be present and valid"
+        );
+    }
+    assert_eq!(
+        error(&["--tlscert", "c.pem"]),
+        "trunkline: TLS Server private key must be present and valid"
+    );
+    let Ok(Action::Help(help)) = read(&["--help_tls"]) else {
+        panic!("no help")
+    };
+    assert!(
+        help.contains("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+        "{help}"
+    );
+    assert!(!help.contains("TLS_RSA_WITH"), "{help}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::config::{Action, Auth, Identity, parse_command_line};
 
 mod blocks;
 mod crossings;
+mod tls;
 
 /// One file, `a.conf`, and an empty environment.
 pub(super) struct OneFile<'a>(&'a str);

@@ -1,9 +1,13 @@
-//! The rows of what stands inside blocks: users, permissions, accounts.
+//! The rows of what stands inside blocks: users, permissions, accounts, TLS.
 //!
 //! *Control path.* Pure. Same rules as for the table: a key is spelled nowhere else, the first of several is the one that
 //! documentation and readers know it by. A section is the name of a sort of block, wherever such blocks may stand.
 
-use super::{Group, Kind, Reload, Row, Shape, Sort, row};
+use std::time::Duration;
+
+use super::{
+    Group, Kind, Reload, Row, Seconds, Shape, Sort, row, unsupported_key, unsupported_switch,
+};
 
 pub(super) const TEXT: Shape = Shape {
     sorts: &[Sort::Text],
@@ -70,6 +74,15 @@ const PERCENT_OR_NONE: Shape = Shape {
     shown: "a number of 0 to 100, or a percentage in quotes",
 };
 
+const SECONDS: Shape = Shape {
+    sorts: &[Sort::Integer, Sort::Float, Sort::Text],
+    shown: "a duration such as \"2s\", or seconds",
+};
+const SWITCH_OR_TEXT: Shape = Shape {
+    sorts: &[Sort::Boolean, Sort::Text],
+    shown: "true, false, auto or a duration in quotes",
+};
+
 const fn part(
     heading: &'static str,
     keys: &'static [&'static str],
@@ -88,6 +101,7 @@ const ACCOUNT: &str = "An account, in `accounts`";
 const EXPORT: &str = "An export, in `exports`";
 const IMPORT: &str = "An import, in `imports`";
 const MAPPING: &str = "A destination, in `mappings`";
+const TLS: &str = "TLS, in `tls`";
 const PROXIES: &str = "Proxies";
 
 /// Every part of a block.
@@ -166,6 +180,40 @@ pub static BLOCKS: &[Row] = &[
         "Subject, with `$1` for wildcards of the source, and functions such as `{{partition(10,1)}}`"),
     part(MAPPING, &["destination.weight"], PERCENT_OR_NONE, "Of a hundred messages; what is left keeps its subject"),
     part(MAPPING, &["destination.cluster"], TEXT, "Only for servers of this cluster"),
+
+    part(TLS, &["tls.cert_file"], TEXT, "File with the certificate (PEM), the server's own first"),
+    part(TLS, &["tls.key_file"], TEXT, "File with its private key (PEM)"),
+    part(TLS, &["tls.certs", "tls.certificates"], LIST,
+        "Or several certificates: maps with `cert_file` and `key_file`, of which the first that fits is shown"),
+    part(TLS, &["certificate.cert_file"], TEXT, "Of `certs`: the certificate"),
+    part(TLS, &["certificate.key_file"], TEXT, "Of `certs`: the private key"),
+    part(TLS, &["tls.ca_file"], TEXT, "File with the authorities of clients' certificates (PEM)"),
+    part(TLS, &["tls.verify"], SWITCH, "Whether clients must show a certificate").default("false"),
+    part(TLS, &["tls.verify_and_map"], SWITCH, "Whether clients are the user that their certificate names")
+        .default("false").config(&["tls.verify_and_map"], Reload::Refused),
+    part(TLS, &["tls.timeout"], SECONDS, "Time for a handshake").default("2s")
+        .seconds(Seconds::Plain { unwarned_max: Duration::MAX }),
+    part(TLS, &["tls.handshake_first", "tls.first", "tls.immediate"], SWITCH_OR_TEXT,
+        "Whether TLS begins before `INFO`: true, false, a duration after which `INFO` is sent to clients that have not \
+         begun, or `auto`: 50ms").default("false"),
+    part(TLS, &["tls.min_version"], TEXT, "`1.2` or `1.3`, in quotes").default("1.2"),
+    part(TLS, &["tls.cipher_suites"], LIST, "Suites of TLS 1.2, most wanted first; `--help_tls` names them"),
+    part(TLS, &["tls.allow_insecure_cipher_suites"], SWITCH, "Has no effect: insecure suites are not there")
+        .default("false"),
+    part(TLS, &["tls.curve_preferences"], LIST, "Curves, most wanted first; `--help_tls` names them"),
+    part(TLS, &["tls.pinned_certs"], LIST,
+        "SHA-256 of the public keys (DER, in hexadecimal) that clients may have (default: any)"),
+    part(TLS, &["tls.connection_rate_limit"], INTEGER, "Handshakes a second, 0 for any number").default("0")
+        .config(&["tls.connection_rate_limit"], Reload::Refused),
+    part(TLS, &["tls.verify_cert_and_check_known_urls"], SWITCH, "For other ports than that of clients: `false`")
+        .default("false"),
+    part(TLS, &["tls.insecure"], SWITCH, "Has no effect: it is for those who connect to others"),
+    unsupported_key(&["tls.cert_store"]),
+    unsupported_key(&["tls.cert_match_by"]),
+    unsupported_key(&["tls.cert_match"]),
+    unsupported_key(&["tls.ca_certs_match"]),
+    unsupported_switch(&["tls.cert_match_skip_invalid"]),
+    unsupported_switch(&["tls.ocsp_peer"]),
 
     part(PROXIES, &["proxies.trusted"], LIST, "Maps with the `key` of each"),
     part(PROXIES, &["proxy.key", "proxy.public_key"], TEXT, "The proxy's public nkey"),

@@ -636,6 +636,8 @@ fn around(section: &str) -> (&'static str, &'static str) {
         "import" => ("accounts { A { imports: [{", "}] } }"),
         "origin" => ("accounts { A { imports: [{stream {", "} }] } }"),
         "destination" => ("mappings { a {", "} }"),
+        "tls" => ("tls {", "}"),
+        "certificate" => ("tls { certs: [{", "}] }"),
         "proxies" => ("proxies {", "}"),
         "proxy" => ("proxies { trusted: [{", "}] }"),
         other => panic!("where does {other} stand?"),
