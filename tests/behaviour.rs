@@ -32,6 +32,8 @@ macro_rules! on_1_2_and_4_shards {
 #[path = "behaviour/cast.rs"]
 mod cast;
 
+#[path = "behaviour/accounts_stay_apart.rs"]
+mod accounts_stay_apart;
 #[path = "behaviour/bystanders_are_unaffected.rs"]
 mod bystanders_are_unaffected;
 #[path = "behaviour/connect_storm_leaves_nothing_behind.rs"]

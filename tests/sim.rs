@@ -14,6 +14,8 @@ mod chance;
 mod client;
 #[path = "sim/found.rs"]
 mod found;
+#[path = "sim/geography.rs"]
+mod geography;
 #[path = "sim/oracle.rs"]
 mod oracle;
 #[path = "sim/passwords.rs"]
@@ -50,6 +52,8 @@ pub(crate) struct Knobs {
     pub(crate) stall_steps: u32,
     /// Whether messages ask to be traced. They are messages like others; what is told of them nobody wants.
     pub(crate) traces: bool,
+    /// Whether clients are in several accounts, between which streams and services are imported.
+    pub(crate) has_accounts: bool,
 }
 
 /// How clients leave before the end.
@@ -79,6 +83,22 @@ pub(crate) enum Mutant {
     NoLimit,
     ForgetHangUps,
     ForgetResume,
+    LeakToStranger,
+    LoseFromStream,
+    LoseRequest,
+    LoseResponse,
+}
+
+impl Mutant {
+    fn is_about_accounts(self) -> bool {
+        matches!(
+            self,
+            Mutant::LeakToStranger
+                | Mutant::LoseFromStream
+                | Mutant::LoseRequest
+                | Mutant::LoseResponse
+        )
+    }
 }
 
 impl Knobs {
@@ -102,6 +122,11 @@ impl Knobs {
             },
             stall_steps: *pick(rng, &[2, 100, 1_000]),
             traces: mutant == Mutant::None && chance(rng, 30),
+            // Clients of different accounts meet less, and rare mistakes need all that can be had.
+            has_accounts: match mutant {
+                Mutant::None => chance(rng, 40),
+                mutant => mutant.is_about_accounts(),
+            },
         }
     }
 }
@@ -174,6 +199,9 @@ fn add(seen: &mut Work, work: &Work) {
     seen.slow_consumers += work.slow_consumers;
     seen.pauses += work.pauses;
     seen.hang_ups += work.hang_ups;
+    seen.crossed_streams += work.crossed_streams;
+    seen.crossed_requests += work.crossed_requests;
+    seen.crossed_responses += work.crossed_responses;
 }
 
 /// A run that meets nothing rare proves nothing.
@@ -186,6 +214,9 @@ fn assert_all_seen(seen: &Work) {
         seen.slow_consumers,
         seen.pauses,
         seen.hang_ups,
+        seen.crossed_streams,
+        seen.crossed_requests,
+        seen.crossed_responses,
     ];
     assert!(rare.iter().all(|count| *count > 0), "{seen:#?}");
 }
@@ -277,4 +308,21 @@ fn a_session_that_nobody_ends_is_caught() {
 #[test]
 fn a_pause_that_never_ends_is_caught() {
     assert_caught(Mutant::ForgetResume, &[Promise::ComesToRest]);
+}
+
+#[test]
+fn a_message_that_leaks_to_another_account_is_caught() {
+    assert_caught(Mutant::LeakToStranger, &[Promise::Integrity]);
+}
+
+#[test]
+fn a_message_lost_between_accounts_is_caught() {
+    let lost = [Promise::NothingLostSilently, Promise::SubscribeThenFlush];
+    assert_caught(Mutant::LoseFromStream, &lost);
+    assert_caught(Mutant::LoseRequest, &lost);
+}
+
+#[test]
+fn a_lost_response_is_caught() {
+    assert_caught(Mutant::LoseResponse, &[Promise::OneResponse]);
 }

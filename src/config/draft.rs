@@ -168,8 +168,13 @@ fn add_anybody(users: &mut Vec<User>) -> String {
     name
 }
 
+/// Whether a user was made for clients without credentials.
+pub fn is_anybody(name: &str) -> bool {
+    name.starts_with(ANYBODY)
+}
+
 /// The name of the user that is made for clients without credentials; nats-server makes a new one up at each start.
-pub(super) const ANYBODY: &str = "nats-anybody";
+const ANYBODY: &str = "nats-anybody";
 
 const CREDENTIALS: &[&str] = &[
     "authorization.user",

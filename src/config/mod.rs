@@ -33,14 +33,13 @@ pub use authorization::{Auth, Permissions, User};
 pub use command_line::{
     Action, CommandLineError, SignalCommand, SignalRequest, parse_command_line,
 };
-pub use draft::Draft;
+pub use draft::{Draft, is_anybody};
 pub use file::{Configured, FileRequest};
 pub use identity::Identity;
 pub use secret::Secret;
 pub use tls::Tls;
 
 use authorization::Credentials;
-use draft::ANYBODY;
 use duration::GoDuration;
 use go_text::go_quote;
 
@@ -342,11 +341,6 @@ impl HostPort {
         let host = host.trim().to_owned();
         (!host.is_empty()).then_some(HostPort { host, port })
     }
-}
-
-/// Whether a user was made for clients without credentials.
-pub fn is_anybody(name: &str) -> bool {
-    name.starts_with(ANYBODY)
 }
 
 /// Below this nats-server's configuration file refuses `lame_duck_duration`. Its command line has no such flag;

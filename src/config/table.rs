@@ -6,7 +6,9 @@
 //! - Every default passes its own row's parser and range (tested).
 //! - A zero means the default where nats-server says so ([`Zero::Default`]), and itself elsewhere.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use self::blocks::{ANY, BLOCKS, LIST, LIST_OR_MAP, MAP, TEXT};
@@ -297,7 +299,12 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 
 /// The row of a key in a file, `section.key` inside a section or block, in lower case.
 pub fn find_key(path: &str) -> Option<&'static Row> {
-    rows().find(|row| row.config_keys.contains(&path))
+    /// By key: a file may have a hundred thousand.
+    static ROWS: LazyLock<BTreeMap<&str, &Row>> = LazyLock::new(|| {
+        let keys_of = |row: &'static Row| row.config_keys.iter().map(move |key| (*key, row));
+        rows().flat_map(keys_of).collect()
+    });
+    ROWS.get(path).copied()
 }
 
 /// Whether `path` is a map whose keys are options themselves. A block is none: it has a reader.

@@ -37,7 +37,7 @@ impl Layer {
 
     #[inline]
     pub fn account(self) -> AccountId {
-        AccountId(self.0 as u16)
+        account_of(self.0)
     }
 
     #[inline]
@@ -75,7 +75,7 @@ impl Scope {
 
     #[inline]
     pub fn account(self) -> AccountId {
-        AccountId(self.0 as u16)
+        account_of(self.0)
     }
 
     #[inline]
@@ -89,7 +89,8 @@ impl Scope {
     }
 
     pub(super) fn from_bits(bits: u64) -> Scope {
-        Scope(bits as u32 & ((1 << SCOPE_BITS) - 1))
+        let number = bits & ((1 << SCOPE_BITS) - 1);
+        Scope(u32::try_from(number).expect("it was cut to size"))
     }
 
     /// Different for each scope, and nothing for the one that most servers have only.
@@ -97,6 +98,15 @@ impl Scope {
     pub(super) fn salt(self) -> u64 {
         salt(self.0)
     }
+}
+
+#[inline]
+fn account_of(number: u32) -> AccountId {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the lower half is the account"
+    )]
+    AccountId(number as u16)
 }
 
 #[inline]

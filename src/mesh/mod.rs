@@ -14,7 +14,7 @@
 
 mod parcel;
 
-use crate::base::ids::{ConnectionId, ShardId, ShardSet};
+use crate::base::ids::{AccountId, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PARCEL_BYTES;
 use crate::interest::Wants;
 use crate::protocol::message::Run;
@@ -121,6 +121,11 @@ impl Mesh {
     /// Tells the shard of a publisher what became of a traced message here.
     pub fn report(&mut self, to: ShardId, report: Report<'_>) {
         self.open(to).put_report(report);
+    }
+
+    /// Tells another shard who publishes the response that comes next.
+    pub fn introduce(&mut self, shard: ShardId, account: AccountId, subject: &[u8], info: &[u8]) {
+        self.open(shard).put_responder(account, subject, info);
     }
 
     /// Asks another shard to pause one of its publishers for a moment.
@@ -310,7 +315,6 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ids::AccountId;
     use crate::interest::{Layer, Scope};
     use crate::protocol::message::Message;
     use proptest::prelude::*;

@@ -5,6 +5,7 @@
 //! | `Wants` | how many subscriptions of a kind we have now | a dead shard is a dead process (DESIGN §2.8) |
 //! | `Messages` | a run of messages for their subscribers | likewise; the protocol promises at most once |
 //! | `Pause` | a publisher of yours fills an outbox of ours | harmless: the publisher goes on unslowed |
+//! | `Responder` | who publishes the response that comes next | harmless: the measurement names nobody |
 //! | `Resume` | that outbox has drained | harmless: a pause ends by itself |
 //! | `Traced` | a message whose way is traced | as `Messages` |
 //! | `Report` | what became of such a message here | as `Messages` |
@@ -37,6 +38,13 @@ pub enum Item<'a> {
         weight: u32,
     },
     Messages(Carried<'a>),
+    /// Who publishes the response to a measured request, which comes next.
+    Responder {
+        account: AccountId,
+        subject: &'a [u8],
+        /// As JSON.
+        info: &'a [u8],
+    },
     Pause(ConnectionId),
     Resume(ConnectionId),
     Traced(Ticket, Carried<'a>),
@@ -104,8 +112,9 @@ const WANTS: u8 = 1;
 const MESSAGES: u8 = 2;
 const PAUSE: u8 = 3;
 const RESUME: u8 = 4;
-const TRACED: u8 = 5;
-const REPORT: u8 = 6;
+const RESPONDER: u8 = 5;
+const TRACED: u8 = 6;
+const REPORT: u8 = 7;
 
 const NO_HEADERS: u32 = u32::MAX;
 
@@ -319,6 +328,13 @@ impl Parcel {
         }
     }
 
+    pub fn put_responder(&mut self, account: AccountId, subject: &[u8], info: &[u8]) {
+        self.packed.push(RESPONDER);
+        self.put_number(Layer::own(account).number());
+        self.put_bytes(subject);
+        self.put_bytes(info);
+    }
+
     pub fn put_pause(&mut self, publisher: ConnectionId) {
         self.packed.push(PAUSE);
         self.put_connection(publisher);
@@ -420,6 +436,11 @@ impl<'a> Iterator for Items<'a> {
                     weight,
                 }
             }
+            RESPONDER => Item::Responder {
+                account: Layer::from_number(self.take_number()).account(),
+                subject: self.take_bytes(),
+                info: self.take_bytes(),
+            },
             PAUSE => Item::Pause(self.take_connection()),
             RESUME => Item::Resume(self.take_connection()),
             TRACED => {
@@ -443,8 +464,8 @@ impl<'a> Items<'a> {
         let mut items = self.clone();
         std::iter::from_fn(move || match items.next()? {
             Item::Messages(carried) => Some((carried.scope, carried.run.first.subject)),
-            Item::Wants { .. } | Item::Pause(_) | Item::Resume(_) => None,
-            Item::Traced(..) | Item::Report(_) => None,
+            Item::Wants { .. } | Item::Responder { .. } => None,
+            Item::Pause(_) | Item::Resume(_) | Item::Traced(..) | Item::Report(_) => None,
         })
     }
 
@@ -596,6 +617,7 @@ mod tests {
             parcel.put_traced(ticket, &Run::of_one(traced), None, routing, std::iter::once(&b"q"[..]));
             let report = Report { number: 7, weight, steps: b"{},{}" };
             parcel.put_report(report);
+            parcel.put_responder(AccountId(u16::MAX), b"_R_.a.b.T", b"{}");
             parcel.put_pause(publisher.connection);
             let mut items = parcel.items();
             let first = items.next();
@@ -618,6 +640,10 @@ mod tests {
             prop_assert_eq!((other, carried.run.first), (ticket, traced));
             prop_assert_eq!(carried.picks().collect::<Vec<_>>(), [b"q"]);
             prop_assert!(matches!(items.next(), Some(Item::Report(other)) if other == report));
+            let responder = items.next();
+            let Some(Item::Responder { account: AccountId(u16::MAX), subject: b"_R_.a.b.T", info: b"{}" }) = responder else {
+                panic!("the responder came out as {responder:?}");
+            };
             prop_assert!(matches!(items.next(), Some(Item::Pause(id)) if id == publisher.connection));
             prop_assert!(items.next().is_none());
         }

@@ -2,11 +2,12 @@
 //!
 //! Field names, order and omissions are nats-server's (`events.go`).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A client, as much of it as may be told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ClientInfo {
     /// RFC 3339.
     #[serde(skip_serializing_if = "String::is_empty")]

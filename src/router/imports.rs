@@ -126,7 +126,41 @@ impl Router {
         };
         let mut journey = Journey::new(carried.publisher, carried.echo, &describe);
         journey.journal = journal;
-        self.respond(account, &carried.run.first, &mut journey);
+        let congested = self.counters.dropped_responses_congested;
+        let reached = self.respond(account, &carried.run.first, &mut journey);
+        if !reached && self.counters.dropped_responses_congested == congested {
+            self.counters.dropped_interest_gone += 1;
+        }
+    }
+
+    /// Tells the shards that a response to a measured request goes to who publishes it.
+    #[cold]
+    pub fn introduce_responder(
+        &mut self,
+        account: AccountId,
+        subject: &[u8],
+        describe: Describe<'_>,
+    ) {
+        let scope = Scope::published(account);
+        let answer = self.interest.answer(scope, subject, &mut Memo::default());
+        let peers = match answer.map(|(answer, _)| answer.route()) {
+            Some(Route::Peers(peers)) => *peers,
+            Some(Route::Many(fanout)) => fanout.peers,
+            Some(Route::Nobody | Route::One { .. }) | None => return,
+        };
+        let info = serde_json::to_vec(&describe(Detail::Full)).expect("plain data turns into JSON");
+        for peer in peers.iter() {
+            self.mesh.introduce(peer, account, subject, &info);
+        }
+    }
+
+    /// Another shard says who publishes the response that comes next.
+    pub fn note_responder(&mut self, account: AccountId, subject: &[u8], info: &[u8]) {
+        let key = self.replies.find(account, subject);
+        let measured = key.and_then(|key| self.replies.get_mut(key)?.measured.as_mut());
+        if let Some(measured) = measured {
+            measured.responder = serde_json::from_slice(info).ok();
+        }
     }
 
     /// Publishes a message where it is now, and takes it on to where it is wanted from there.
@@ -145,7 +179,8 @@ impl Router {
         let publisher = Publisher {
             sender: journey.sender,
             account: scope.account(),
-            echo: journey.echo,
+            // Who has sent it has no subscriptions in another account; and it may be a connection of another shard.
+            echo: journey.echo || scope.is_served(),
             memo: &mut memo,
         };
         let mut reached = match &mut journey.journal {
@@ -259,9 +294,10 @@ impl Router {
                 measured: None,
             })
         });
-        if let Some(measured) = measured {
-            let responder = (journey.describe)(Detail::Full);
-            self.report(exporter, &measured, &Outcome::Answered(responder));
+        if let Some(mut measured) = measured {
+            let introduced = measured.responder.take();
+            let responder = introduced.unwrap_or_else(|| (journey.describe)(Detail::Full));
+            self.report(exporter, &measured, &Outcome::Answered(Box::new(responder)));
         }
         let to = self
             .may_relay()

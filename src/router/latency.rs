@@ -26,12 +26,14 @@ pub(super) struct Measured {
     requestor: ClientInfo,
     headers: Headers,
     started: Now,
+    /// Who answers, if that is a client of another shard; said before the answer comes.
+    pub(super) responder: Option<ClientInfo>,
 }
 
 /// How a request ended.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    Answered(ClientInfo),
+    Answered(Box<ClientInfo>),
     Failed(Failure),
 }
 
@@ -88,6 +90,7 @@ pub(super) fn begin(
         requestor: describe(detail),
         headers,
         started: now,
+        responder: None,
     })
 }
 

@@ -47,6 +47,7 @@ use observed::Observed;
 pub use observed::{Asked, Delivery};
 use outbox::Delivered;
 pub use outbox::{OutboxLimits, Outboxes, Traffic};
+pub use replies::is_measured;
 
 /// Routing for one shard.
 #[derive(Debug)]
@@ -91,7 +92,7 @@ pub struct Counters {
     pub delivered: Traffic,
     /// Messages nobody wanted.
     pub dropped_no_interest: u64,
-    /// Messages that came over a lane for plain subscriptions that had gone meanwhile.
+    /// Messages that came over a lane for plain subscriptions, or for requesters, that had gone meanwhile.
     pub dropped_interest_gone: u64,
     /// Messages picked for a queue group that nobody is in any more.
     pub dropped_group_gone: u64,

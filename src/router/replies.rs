@@ -27,7 +27,9 @@ use super::latency::Measured;
 const NONE: u32 = u32::MAX;
 
 /// The first token of such reply subjects.
-pub(super) const REPLY_PREFIX: &str = "_R_.";
+const REPLY_PREFIX: &[u8] = b"_R_.";
+/// The last token of those whose responses are measured.
+const MEASURED: &[u8] = b".T";
 /// Characters of a number: 64 bits.
 const NUMBER_LEN: usize = 11;
 const TOKEN_LEN: usize = 6;
@@ -91,7 +93,7 @@ struct List {
 impl Replies {
     /// `rng` is for numbers that nobody outside should guess.
     pub(super) fn new(mut rng: Rng) -> Replies {
-        let mut prefix = REPLY_PREFIX.as_bytes().to_vec();
+        let mut prefix = REPLY_PREFIX.to_vec();
         write_number(rng.next_u64(), TOKEN_LEN, &mut prefix);
         prefix.push(b'.');
         Replies {
@@ -156,14 +158,19 @@ impl Replies {
     pub(super) fn subject(&self, key: u32) -> Vec<u8> {
         let mut subject = Vec::with_capacity(self.prefix.len() + NUMBER_LEN);
         subject.extend_from_slice(&self.prefix);
-        let number = u64::from(self.entries[key].tag) << 32 | u64::from(key);
+        let entry = &self.entries[key];
+        let number = u64::from(entry.tag) << 32 | u64::from(key);
         write_number(number, NUMBER_LEN, &mut subject);
+        if entry.awaited.measured.is_some() {
+            subject.extend_from_slice(MEASURED);
+        }
         subject
     }
 
     /// The entry that a message to `subject` in `account` is for.
     pub(super) fn find(&self, account: AccountId, subject: &[u8]) -> Option<u32> {
-        let number = read_number(subject.strip_prefix(&*self.prefix)?)?;
+        let digits = subject.strip_prefix(&*self.prefix)?;
+        let number = read_number(digits.strip_suffix(MEASURED).unwrap_or(digits))?;
         let key = number as u32;
         let entry = self.entries.get(key)?;
         (entry.tag == (number >> 32) as u32 && entry.awaited.exporter == account).then_some(key)
@@ -290,6 +297,11 @@ impl Replies {
 
 fn hash_of(hasher: &FixedState, awaited: &Awaited) -> u64 {
     hasher.hash_one((awaited.importer, &*awaited.reply))
+}
+
+/// Whether a subject is that of a response which is measured, on whichever shard.
+pub fn is_measured(subject: &[u8]) -> bool {
+    subject.starts_with(REPLY_PREFIX) && subject.ends_with(MEASURED)
 }
 
 /// The lowest digits of a number, lowest first.

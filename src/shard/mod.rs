@@ -322,6 +322,11 @@ impl Shard {
                 Item::Report(report) => {
                     self.router.hear_report(&self.settings.info, report);
                 }
+                Item::Responder {
+                    account,
+                    subject,
+                    info,
+                } => self.router.note_responder(account, subject, info),
                 Item::Pause(publisher) => self.pause(publisher),
                 Item::Resume(publisher) => self.resume(publisher),
             }

@@ -1,7 +1,10 @@
 //! A model client: says random things in good grammar, reads what comes, and tells the oracle about both.
 
 use super::chance::{chance, pick, range};
-use super::oracle::{Checked, Delivery, Fate, Manners, Oracle, PAYLOAD_MIN, Promise, broken};
+use super::geography::{ACCOUNTS, Way, credentials};
+use super::oracle::{
+    Checked, Delivery, Fate, Manners, Oracle, PAYLOAD_MIN, Promise, TRACED, broken,
+};
 use super::server_lines::{Line, read};
 use super::{Knobs, Mutant};
 use std::collections::{HashMap, VecDeque};
@@ -31,6 +34,9 @@ pub(crate) struct Client {
     held: Option<Delivery>,
 }
 
+/// The account of all clients when there are no others: one between which and others nothing crosses.
+const ALONE: usize = ACCOUNTS;
+
 /// What messages have in common that differ in nothing but their payloads.
 struct Shape {
     payload_len: usize,
@@ -52,7 +58,12 @@ impl Client {
             headers,
             no_responders: headers && chance(rng, 50),
         };
-        let introduces_itself = chance(rng, 90);
+        let account = if knobs.has_accounts {
+            rng.below(u32::try_from(ACCOUNTS).expect("few")) as usize
+        } else {
+            ALONE
+        };
+        let introduces_itself = chance(rng, 90) || knobs.has_accounts;
         if !introduces_itself {
             // nats-server's manners for those who never say CONNECT.
             manners = Manners {
@@ -62,7 +73,7 @@ impl Client {
                 no_responders: false,
             };
         }
-        oracle.joined(manners);
+        oracle.joined(manners, account);
         let mut client = Client {
             index,
             manners,
@@ -87,8 +98,13 @@ impl Client {
                 no_responders,
             } = manners;
             let protocol = range(rng, 0, 2);
+            let credentials = if knobs.has_accounts {
+                credentials(account)
+            } else {
+                String::new()
+            };
             let json = format!(
-                "CONNECT {{\"verbose\":{verbose},\"pedantic\":false,\"echo\":{echo},\"headers\":{headers},\
+                "CONNECT {{{credentials}\"verbose\":{verbose},\"pedantic\":false,\"echo\":{echo},\"headers\":{headers},\
                  \"no_responders\":{no_responders},\"protocol\":{protocol},\"name\":\"c{index}\"}}\r\n"
             );
             client.say(&mut says, json.as_bytes());
@@ -190,7 +206,12 @@ impl Client {
         if chance(rng, 60) {
             self.end(self.sid, Some(1), oracle, says);
         }
-        let subject = subject(rng);
+        let subject = if knobs.has_accounts && chance(rng, 50) {
+            // What each of the accounts asks another one.
+            (*pick(rng, &["b.a", "c.c", "a.c"])).to_owned()
+        } else {
+            subject(rng)
+        };
         self.publish(&subject, &inbox, knobs, rng, oracle, says);
     }
 
@@ -216,7 +237,7 @@ impl Client {
         let mut headers = None;
         if self.manners.headers && chance(rng, 40) {
             let trace = match knobs.traces {
-                true if chance(rng, 50) => "Nats-Trace-Dest: told.in.five.long.words\r\n",
+                true if chance(rng, 50) => TRACED,
                 _ => "",
             };
             let block = format!("NATS/1.0\r\nK: {}\r\n{trace}\r\n", range(rng, 0, 1_000));
@@ -348,7 +369,11 @@ impl Client {
             let text = format!("client {} has no sid {}", self.index, delivery.sid);
             return broken(Promise::Protocol, text);
         };
-        if chance(rng, 80) && delivery.reply.starts_with("inbox") {
+        let is_request = ["inbox", "_R_."]
+            .iter()
+            .any(|start| delivery.reply.starts_with(start));
+        if chance(rng, 80) && is_request {
+            oracle.learn_reply(subscription, &delivery);
             self.publish(&delivery.reply, "", knobs, rng, oracle, says);
         }
         let is_group = oracle.is_group(subscription);
@@ -363,9 +388,37 @@ impl Client {
                 delivery.payload[last] ^= 1;
             }
             Mutant::CopyToOtherMember if is_group => {
-                if let Some(other) = oracle.another_member(subscription, &delivery.subject) {
+                if let Some(other) = oracle.another_member(subscription, &delivery) {
                     oracle.delivered(other, &delivery)?;
                 }
+            }
+            Mutant::LeakToStranger if chance(rng, 20) => {
+                if let Some(stranger) = oracle.stranger(subscription, &delivery) {
+                    oracle.delivered(stranger, &delivery)?;
+                }
+            }
+            Mutant::LoseFromStream
+                if chance(rng, 20) && oracle.way(subscription, &delivery) == Some(&Way::Stream) =>
+            {
+                return Ok(());
+            }
+            Mutant::LoseRequest
+                if chance(rng, 20)
+                    && !is_group
+                    && matches!(
+                        oracle.way(subscription, &delivery),
+                        Some(Way::Service { .. })
+                    ) =>
+            {
+                return Ok(());
+            }
+            Mutant::LoseResponse
+                if matches!(
+                    oracle.way(subscription, &delivery),
+                    Some(Way::Response { .. })
+                ) =>
+            {
+                return Ok(());
             }
             Mutant::LoseForGroup if chance(rng, 20) && is_group => return Ok(()),
             Mutant::Swap | Mutant::SwapForGroup

@@ -4,9 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use trunkline::base::ids::{ClientNumber, ConnectionId};
 use trunkline::mesh;
 use trunkline::session::close::CloseReason;
+use trunkline::session::settings::Settings;
 use trunkline::shard::Shard;
 
-use super::world::plain_settings;
+use super::geography;
+use super::world::{plain_settings, settings_of};
 
 /// Shards that run only when told to.
 struct Room {
@@ -16,8 +18,17 @@ struct Room {
 
 impl Room {
     fn new(count: u8) -> Room {
+        Room::of(count, &plain_settings())
+    }
+
+    /// With the accounts of the simulator.
+    fn with_accounts(count: u8) -> Room {
+        Room::of(count, &settings_of(&geography::options()))
+    }
+
+    fn of(count: u8, settings: &Settings) -> Room {
         let lanes = mesh::build(count, 8).into_iter();
-        let shard = |mesh| Shard::new(plain_settings(), mesh, 1);
+        let shard = |mesh| Shard::new(settings.clone(), mesh, 1);
         Room {
             shards: lanes.map(shard).collect(),
             joined: 0,
@@ -26,12 +37,29 @@ impl Room {
 
     /// A client that has introduced itself.
     fn join(&mut self, shard: usize, echo: bool) -> ConnectionId {
+        self.join_as(shard, "", echo)
+    }
+
+    fn join_as(&mut self, shard: usize, credentials: &str, echo: bool) -> ConnectionId {
         self.joined += 1;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let id = self.shards[shard].connect(ClientNumber(self.joined), address);
-        let json = format!("CONNECT {{\"verbose\":false,\"echo\":{echo}}}\r\n");
+        let json = format!("CONNECT {{{credentials}\"verbose\":false,\"echo\":{echo}}}\r\n");
         self.say(shard, id, &json);
         id
+    }
+
+    /// What a client was sent since the last time, as text.
+    fn heard(&mut self, shard: usize, id: ConnectionId) -> String {
+        let shard = &mut self.shards[shard];
+        let mut text = String::new();
+        while let Some(batch) = shard.take_batch(id) {
+            let bytes: Vec<u8> = batch.slices(0).flatten().copied().collect();
+            text += &String::from_utf8_lossy(&bytes);
+            shard.batch_progressed(id, bytes.len());
+            shard.batch_finished(id, batch);
+        }
+        text
     }
 
     fn say(&mut self, shard: usize, id: ConnectionId, words: &str) {
@@ -136,4 +164,23 @@ fn what_a_paused_publisher_has_sent_is_published_when_it_leaves() {
     room.say(0, publisher, "PUB b 1\r\nx\r\n");
     room.shards[0].hang_up(publisher, CloseReason::ClientClosed);
     assert_eq!(room.shards[0].snapshot().routed.published.messages, 3);
+}
+
+#[test]
+fn a_response_reaches_a_requester_in_the_slot_that_its_responder_has_elsewhere() {
+    let mut room = Room::with_accounts(2);
+    // Both are the first on their shards, and the responder wants no echo.
+    let requester = room.join_as(0, &geography::credentials(0), true);
+    let responder = room.join_as(1, &geography::credentials(1), false);
+    room.say(1, responder, "SUB b.> 1\r\n");
+    room.drain_all();
+    room.say(0, requester, "SUB in 1\r\nPUB b.x in 2\r\nme\r\n");
+    room.drain_all();
+    let heard = room.heard(1, responder);
+    let reply = heard.split(' ').find(|word| word.starts_with("_R_."));
+    let reply = reply.unwrap_or_else(|| panic!("no request came: {heard}"));
+    room.say(1, responder, &format!("PUB {reply} 2\r\nok\r\n"));
+    room.drain_all();
+    let heard = room.heard(0, requester);
+    assert!(heard.ends_with("MSG in 1 2\r\nok\r\n"), "{heard}");
 }

@@ -3,9 +3,13 @@
 //! It hears of every operation when its first byte is sent and of every delivery when its last byte is read. A run is
 //! cut into rounds: at the end of one everything has come to rest, and each message must be where it belongs.
 //!
+//! A message may belong in several accounts, under several names (`geography`); an answer to a request that came from
+//! another account belongs in that one, once.
+//!
 //! A subscription is *settled* for all later publishes once anybody has read something that the server can only have
 //! said after it: the `PONG` of a later `PING`, or a message that its client has published afterwards.
 
+use super::geography::{self, Place, Way};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
@@ -27,6 +31,7 @@ pub(crate) enum Promise {
     NothingLeaks,
     ComesToRest,
     Protocol,
+    OneResponse,
 }
 
 pub(crate) type Checked = Result<(), Violation>;
@@ -90,6 +95,7 @@ pub(crate) struct Totals {
 #[derive(Debug)]
 struct Subscription {
     client: usize,
+    account: usize,
     pattern: String,
     queue: Option<&'static str>,
     made_by: u64,
@@ -99,6 +105,7 @@ struct Subscription {
     delivered_max: Option<u64>,
     /// How many deliveries it may have had in all, once the server has confirmed its end.
     bound: Option<u64>,
+    /// Without those that a stream import has brought: they do not count for `UNSUB`.
     received: u64,
     last_from: HashMap<usize, u64>,
     /// For a member of a group: the numbers of what it got in this round, by publisher.
@@ -110,12 +117,14 @@ struct Published {
     client: usize,
     operation: u64,
     sequence: u64,
-    subject: String,
+    places: Vec<Place>,
     reply: String,
     headers: Option<Vec<u8>>,
     payload_len: usize,
     /// Subscriptions that were settled when it was sent.
     settled: Vec<usize>,
+    /// Those that would get it as a response, if it is the first.
+    settled_for_response: Vec<usize>,
     /// Subscriptions whose end was known by everybody when it was sent.
     impossible: Vec<usize>,
     received: BTreeMap<usize, u32>,
@@ -125,6 +134,7 @@ struct Published {
 #[derive(Debug)]
 struct Peer {
     manners: Manners,
+    account: usize,
     fate: Fate,
     gone_in: u32,
     /// The last operation known to have been handled.
@@ -142,12 +152,66 @@ pub(crate) struct Oracle {
     first: u64,
     before: Totals,
     pub(crate) delivered: u64,
+    /// What is known of the server's own reply subjects.
+    replies: HashMap<String, Route>,
+    /// How many have crossed, by the way they took.
+    pub(crate) crossed: Crossed,
+}
+
+/// Where a response to a request from another account goes.
+#[derive(Clone, Debug)]
+struct Route {
+    request: u64,
+    /// The accounts it goes through.
+    via: Vec<usize>,
+    home: usize,
+    reply: String,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Crossed {
+    pub(crate) streams: u64,
+    pub(crate) requests: u64,
+    pub(crate) responses: u64,
+}
+
+impl Published {
+    /// How it comes to an account.
+    fn place(&self, account: usize) -> Option<&Place> {
+        self.places.iter().find(|place| place.account == account)
+    }
+
+    /// How a subscription could get it.
+    fn place_for(&self, subscription: &Subscription) -> Option<&Place> {
+        let place = self.place(subscription.account)?;
+        matches(&subscription.pattern, &place.name).then_some(place)
+    }
+
+    /// The group that a member is in, as far as this message goes: those who hear it as it is published, here and through
+    /// streams, are one group; those in another account that it crosses to are another.
+    fn group<'a>(&self, member: &'a Subscription) -> Option<(&'a str, usize)> {
+        let queue = member.queue?;
+        let place = self.place(member.account)?;
+        let is_published = matches!(place.way, Way::Published | Way::Stream);
+        Some((queue, if is_published { 0 } else { 1 + place.account }))
+    }
+
+    fn subject(&self) -> &str {
+        &self.places[0].name
+    }
+
+    /// Whether it is a response to that request.
+    fn answers(&self, number: u64) -> bool {
+        let mut places = self.places.iter();
+        places.any(|place| place.way == Way::Response { request: number })
+    }
 }
 
 impl Oracle {
-    pub(crate) fn joined(&mut self, manners: Manners) {
+    pub(crate) fn joined(&mut self, manners: Manners, account: usize) {
         self.peers.push(Peer {
             manners,
+            account,
             fate: Fate::Here,
             gone_in: 0,
             settled: 0,
@@ -169,6 +233,7 @@ impl Oracle {
     ) -> usize {
         self.subscriptions.push(Subscription {
             client,
+            account: self.peers[client].account,
             pattern: pattern.to_owned(),
             queue,
             made_by: operation,
@@ -198,19 +263,58 @@ impl Oracle {
         self.subscriptions[subscription].queue.is_some()
     }
 
-    /// Another subscription of the same group that could have got a message of `subject`; for mutants.
-    pub(crate) fn another_member(&self, of: usize, subject: &str) -> Option<usize> {
-        let queue = self.subscriptions[of].queue;
+    /// Another subscription of the same group that could have got this; for mutants.
+    pub(crate) fn another_member(&self, of: usize, delivery: &Delivery) -> Option<usize> {
+        let (_, at) = self.find(&delivery.payload)?;
+        let message = &self.messages[at];
+        let group = message.group(&self.subscriptions[of])?;
         (0..self.subscriptions.len()).find(|index| {
             let other = &self.subscriptions[*index];
             *index != of
-                && other.queue == queue
+                && other.account == self.subscriptions[of].account
+                && message.group(other) == Some(group)
                 && other.ended_by.is_none()
                 && self.peers[other.client].manners.echo
                 && self.peers[other.client].manners.headers
                 && self.peers[self.subscriptions[of].client].manners.headers
-                && matches(&other.pattern, subject)
+                && message.place_for(other).is_some()
         })
+    }
+
+    /// A subscription of another account that would like the subject; for mutants.
+    pub(crate) fn stranger(&self, of: usize, delivery: &Delivery) -> Option<usize> {
+        (0..self.subscriptions.len()).find(|index| {
+            let other = &self.subscriptions[*index];
+            other.account != self.subscriptions[of].account
+                && matches(&other.pattern, &delivery.subject)
+        })
+    }
+
+    /// How a delivery has come to its subscription's account; for mutants.
+    pub(crate) fn way(&self, of: usize, delivery: &Delivery) -> Option<&Way> {
+        let (_, at) = self.find(&delivery.payload)?;
+        let place = self.messages[at].place(self.subscriptions[of].account)?;
+        Some(&place.way)
+    }
+
+    /// Everywhere a message belongs.
+    fn places(&self, account: usize, subject: &str) -> Vec<Place> {
+        let mut places = geography::places(account, subject);
+        if let Some(route) = self.replies.get(subject) {
+            places.extend(route.via.iter().map(|account| Place {
+                account: *account,
+                name: "_R_.?.?".to_owned(),
+                way: Way::Passing,
+            }));
+            places.push(Place {
+                account: route.home,
+                name: route.reply.clone(),
+                way: Way::Response {
+                    request: route.request,
+                },
+            });
+        }
+        places
     }
 
     /// Notes a publish that is about to be sent; gives the payload that goes with it.
@@ -224,36 +328,45 @@ impl Oracle {
         operation: u64,
     ) -> Vec<u8> {
         let number = self.first + self.messages.len() as u64;
-        let matching = |(_, subscription): &(usize, &Subscription)| {
-            matches(&subscription.pattern, subject) && !self.is_deaf(subscription, client)
+        let mut message = Published {
+            client,
+            operation,
+            sequence: 0,
+            places: self.places(self.peers[client].account, subject),
+            reply: reply.to_owned(),
+            headers,
+            payload_len,
+            settled: Vec::new(),
+            settled_for_response: Vec::new(),
+            impossible: Vec::new(),
+            received: BTreeMap::new(),
+            refused: 0,
         };
-        let matching = self.subscriptions.iter().enumerate().filter(matching);
-        let (mut settled, mut impossible) = (Vec::new(), Vec::new());
-        for (index, subscription) in matching {
+        for (index, subscription) in self.subscriptions.iter().enumerate() {
+            let Some(place) = message.place_for(subscription) else {
+                continue;
+            };
+            if self.is_deaf(subscription, client) {
+                continue;
+            }
+            let settled = match place.way {
+                Way::Published | Way::Stream | Way::Service { .. } => &mut message.settled,
+                Way::Response { .. } => &mut message.settled_for_response,
+                Way::Passing => continue,
+            };
             let peer = &self.peers[subscription.client];
             // A server that has not noticed yet that a client is gone may count on it until the end of the round.
             let is_over = peer.fate != Fate::Here && peer.gone_in < self.round;
             if subscription.bound == Some(subscription.received) || is_over {
-                impossible.push(index);
+                message.impossible.push(index);
             } else if peer.fate == Fate::Here && subscription.made_by < peer.settled {
                 settled.push(index);
             }
         }
         let peer = &mut self.peers[client];
         peer.sequence += 1;
-        self.messages.push(Published {
-            client,
-            operation,
-            sequence: peer.sequence,
-            subject: subject.to_owned(),
-            reply: reply.to_owned(),
-            headers,
-            payload_len,
-            settled,
-            impossible,
-            received: BTreeMap::new(),
-            refused: 0,
-        });
+        message.sequence = peer.sequence;
+        self.messages.push(message);
         payload(number, payload_len)
     }
 
@@ -276,6 +389,24 @@ impl Oracle {
         *settled = operation.max(*settled);
     }
 
+    /// A client is about to answer a request: if that has crossed, its reply is the server's own.
+    pub(crate) fn learn_reply(&mut self, index: usize, delivery: &Delivery) {
+        let Some((number, at)) = self.find(&delivery.payload) else {
+            return;
+        };
+        let message = &self.messages[at];
+        let place = message.place(self.subscriptions[index].account);
+        if let Some(Way::Service { via }) = place.map(|place| &place.way) {
+            let route = Route {
+                request: number,
+                via: via.clone(),
+                home: self.peers[message.client].account,
+                reply: message.reply.clone(),
+            };
+            self.replies.insert(delivery.reply.clone(), route);
+        }
+    }
+
     /// A client has read a message for one of its subscriptions.
     pub(crate) fn delivered(&mut self, index: usize, delivery: &Delivery) -> Checked {
         self.delivered += 1;
@@ -288,34 +419,60 @@ impl Oracle {
         let reader = &self.peers[subscription.client];
         let what = format!(
             "message {number} ({} #{} by client {}) at subscription {index} ({} {:?} of client {})",
-            message.subject,
+            message.subject(),
             message.sequence,
             message.client,
             subscription.pattern,
             subscription.queue,
             subscription.client
         );
-        let headers = message.headers.as_ref().filter(|_| reader.manners.headers);
+        let Some(place) = message.place_for(subscription).cloned() else {
+            return broken(
+                Promise::Integrity,
+                format!("{what} was not wanted: {delivery:?}"),
+            );
+        };
         let is_same = delivery.payload == payload(number, message.payload_len)
-            && delivery.subject == message.subject
-            && delivery.reply == message.reply
-            && delivery.headers.as_ref() == headers;
+            && has_subject(&place, &delivery.subject)
+            && has_reply(&place, &message.reply, &delivery.reply)
+            && has_headers(
+                &place,
+                self.peers[message.client].account,
+                message.headers.as_deref(),
+                delivery.headers.as_deref(),
+                reader.manners.headers,
+            );
         if !is_same {
             return broken(
                 Promise::Integrity,
                 format!("{what} came out as {delivery:?}"),
             );
         }
-        if !matches(&subscription.pattern, &message.subject) {
-            return broken(Promise::Integrity, format!("{what} was not wanted"));
-        }
+        let request = match &place.way {
+            Way::Service { .. } => {
+                self.crossed.requests += 1;
+                None
+            }
+            Way::Response { request } => {
+                self.crossed.responses += 1;
+                Some(*request)
+            }
+            Way::Stream => {
+                self.crossed.streams += 1;
+                None
+            }
+            Way::Published | Way::Passing => None,
+        };
         if subscription.client == message.client && !reader.manners.echo {
             return broken(Promise::Protocol, format!("{what} is an unwanted echo"));
         }
-        subscription.received += 1;
+        let is_counted = place.way != Way::Stream;
+        subscription.received += u64::from(is_counted);
+        let is_beyond = |bound| subscription.received > bound;
+        let is_over = !is_counted && subscription.delivered_max.is_none();
         if subscription
             .bound
-            .is_some_and(|bound| subscription.received > bound)
+            .is_some_and(|bound| is_beyond(bound) || is_over)
         {
             return broken(Promise::Protocol, format!("{what} came after its end"));
         }
@@ -324,20 +481,42 @@ impl Oracle {
         if *times > 1 {
             return broken(Promise::NothingLostSilently, format!("{what} came twice"));
         }
+        if let Some(request) = request {
+            // Nobody else's response to this request has come here.
+            let at = usize::try_from(number - self.first).expect("it was found");
+            let first = self.messages.iter().enumerate().find(|(other, message)| {
+                *other != at && message.received.contains_key(&index) && message.answers(request)
+            });
+            if first.is_some() {
+                return broken(Promise::OneResponse, format!("{what} is a second response"));
+            }
+        }
+        let clients: Vec<usize> = self.messages.iter().map(|message| message.client).collect();
+        let message = &mut self.messages[at];
+        let subscription = &mut self.subscriptions[index];
         let last = subscription.last_from.entry(message.client).or_default();
-        if subscription.queue.is_some() {
+        // A response goes to the requester's shard, and only from there to others of its account.
+        let asked_by = request.and_then(|request| request.checked_sub(self.first));
+        let asked_by = asked_by.map(|at| clients[usize::try_from(at).expect("of this round")]);
+        let may_be_late = place.way == Way::Passing
+            || asked_by.is_some_and(|client| client != subscription.client);
+        if may_be_late {
+            // Nothing to compare.
+        } else if subscription.queue.is_some() {
             // Handed on from shard to shard it may overtake and be overtaken; the end of the round sees to that.
             let heard = subscription.heard.entry(message.client).or_default();
             heard.push(message.sequence);
         } else if message.sequence < *last {
             return broken(Promise::Order, format!("{what} came after #{last}"));
         }
-        *last = message.sequence.max(*last);
+        if !may_be_late {
+            *last = message.sequence.max(*last);
+        }
         let (client, operation) = (message.client, message.operation);
-        if let Some(queue) = subscription.queue {
+        let message = &self.messages[at];
+        if let Some(group) = message.group(&self.subscriptions[index]) {
             let subscriptions = &self.subscriptions;
-            let in_group = |index: &&usize| subscriptions[**index].queue == Some(queue);
-            let message = &self.messages[at];
+            let in_group = |index: &&usize| message.group(&subscriptions[**index]) == Some(group);
             if message.received.keys().filter(in_group).count() > 1 {
                 let text = format!("{what} is another copy for the group");
                 return broken(Promise::OneCopyPerGroup, text);
@@ -371,6 +550,7 @@ impl Oracle {
                 continue;
             }
             missed_groups += self.judge(number, message)?;
+            self.judge_responses(number, message)?;
             self.judge_refusal(number, message)?;
         }
         let group_gone = totals.dropped_group_gone - before.dropped_group_gone;
@@ -409,12 +589,12 @@ impl Oracle {
     /// Whether a message reached the subscriptions it had to; gives how many groups it missed.
     fn judge(&self, number: u64, message: &Published) -> Result<u64, Violation> {
         let stays = |index: &&usize| self.stays(**index);
-        let mut groups: Vec<&str> = Vec::new();
+        let mut groups: Vec<(&str, usize)> = Vec::new();
         for index in message.settled.iter().filter(stays) {
             let subscription = &self.subscriptions[*index];
-            if let Some(queue) = subscription.queue {
-                if !groups.contains(&queue) {
-                    groups.push(queue);
+            if let Some(group) = message.group(subscription) {
+                if !groups.contains(&group) {
+                    groups.push(group);
                 }
             } else if !message.received.contains_key(index) {
                 let is_new = subscription.round == self.round;
@@ -425,7 +605,7 @@ impl Oracle {
                 };
                 let text = format!(
                     "message {number} ({} #{} by client {}, {:?}) never reached subscription {index} ({} of client {})",
-                    message.subject,
+                    message.subject(),
                     message.sequence,
                     message.client,
                     self.peers[message.client].fate,
@@ -435,11 +615,49 @@ impl Oracle {
                 broken(promise, text)?;
             }
         }
-        let reached = |queue: &&&str| {
+        let missed = |group: &&(&str, usize)| {
             let mut receivers = message.received.keys();
-            !receivers.any(|index| self.subscriptions[*index].queue == Some(**queue))
+            !receivers.any(|index| message.group(&self.subscriptions[*index]) == Some(**group))
         };
-        Ok(groups.iter().filter(reached).count() as u64)
+        Ok(groups.iter().filter(missed).count() as u64)
+    }
+
+    /// Whether a request that was answered in another account has got one of the answers.
+    fn judge_responses(&self, number: u64, request: &Published) -> Checked {
+        let answers = |message: &&Published| {
+            message.answers(number) && self.peers[message.client].fate != Fate::CutOff
+        };
+        let responses: Vec<&Published> = self.messages.iter().filter(answers).collect();
+        let mut waiting = responses
+            .iter()
+            .flat_map(|message| &message.settled_for_response);
+        let missed = waiting.find(|index| {
+            let subscription = &self.subscriptions[**index];
+            let everywhere = responses
+                .iter()
+                .all(|message| message.settled_for_response.contains(index));
+            everywhere
+                && subscription.queue.is_none()
+                && subscription.client == request.client
+                // Interest that was lost once the request was made ends the wait for its response.
+                && subscription.made_by < request.operation
+                && self.stays(**index)
+                && !self
+                    .messages
+                    .iter()
+                    .any(|message| message.answers(number) && message.received.contains_key(index))
+        });
+        match missed {
+            None => Ok(()),
+            Some(index) => {
+                let text = format!(
+                    "request {number} of client {} was answered {} times, and subscription {index} got nothing",
+                    request.client,
+                    responses.len()
+                );
+                broken(Promise::OneResponse, text)
+            }
+        }
     }
 
     /// Whether a requester was told that nobody is there exactly when nobody was.
@@ -451,7 +669,7 @@ impl Oracle {
             return broken(Promise::Protocol, text);
         }
         let possible = |(index, subscription): (usize, &Subscription)| {
-            matches(&subscription.pattern, &message.subject)
+            message.place_for(subscription).is_some()
                 && !self.is_deaf(subscription, message.client)
                 && !message.impossible.contains(&index)
         };
@@ -558,6 +776,59 @@ fn misplaced(numbers: &[u64]) -> usize {
     }
     numbers.len() - ends.len()
 }
+
+fn has_subject(place: &Place, found: &str) -> bool {
+    match place.way {
+        Way::Passing => found.starts_with("_R_."),
+        _ => found == place.name,
+    }
+}
+
+/// A request that crosses has a reply of the server's own.
+fn has_reply(place: &Place, reply: &str, found: &str) -> bool {
+    match place.way {
+        Way::Service { .. } if !reply.is_empty() => found.starts_with("_R_."),
+        _ => found == reply,
+    }
+}
+
+/// A request that crosses says who asks, and what was traced crosses as something that is not traced any further.
+fn has_headers(
+    place: &Place,
+    from: usize,
+    headers: Option<&[u8]>,
+    found: Option<&[u8]>,
+    understands: bool,
+) -> bool {
+    let crosses = matches!(place.way, Way::Service { .. } | Way::Response { .. });
+    if !understands || !crosses {
+        return found == headers.filter(|_| understands);
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let sent = headers.map_or_else(|| "NATS/1.0\r\n\r\n".to_owned(), text);
+    let mut start = sent.replace(TRACED, "");
+    let was_traced = start != sent;
+    start.truncate(start.len() - "\r\n".len());
+    let Some(found) = found.map(text) else {
+        return headers.is_none() && matches!(place.way, Way::Response { .. });
+    };
+    // It stands behind who asked when it crossed, and before who asks for it further on.
+    let others = found.replace("Nats-Trace-Dest: trace disabled\r\n", "");
+    if was_traced != (others != found) {
+        return false;
+    }
+    if matches!(place.way, Way::Response { .. }) {
+        return others == start + "\r\n";
+    }
+    start += &format!(
+        "Nats-Request-Info: {{\"acc\":\"{}\"",
+        geography::name_of(from)
+    );
+    others.starts_with(&start) && others.ends_with("}\r\n\r\n")
+}
+
+/// What asks for a trace; nobody listens to what is told.
+pub(crate) const TRACED: &str = "Nats-Trace-Dest: told.in.five.long.words\r\n";
 
 /// The naive matcher.
 fn matches(pattern: &str, subject: &str) -> bool {

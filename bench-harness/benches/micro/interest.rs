@@ -1,15 +1,18 @@
 //! Who wants a subject, as one shard knows it.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use bench_harness::micro::OPERATIONS;
 use gungraun::{library_benchmark, library_benchmark_group};
-use trunkline::interest::{Interest, Memo, Route};
+use trunkline::base::ids::AccountId;
+use trunkline::interest::{Interest, Memo, Route, Scope, Wish};
 use trunkline::subject::Pattern;
 
 use crate::traffic;
 
 const SEED: u64 = 7;
+const SCOPE: Scope = Scope::published(AccountId::GLOBAL);
 /// Asked before anything is counted, so that the tables do not grow while it is: they have room for 3,584 answers then.
 const WARM_UP: usize = 2_500;
 
@@ -19,12 +22,22 @@ pub(crate) struct Asking {
 }
 
 fn wanting(patterns: impl Iterator<Item = String>) -> Interest {
-    let mut interest = Interest::new(SEED);
+    let mut interest = Interest::new(Arc::default(), SEED);
     for pattern in patterns {
         let pattern = Pattern::new(pattern.as_bytes()).expect("a pattern");
-        interest.subscribe(0, pattern, b"", b"1");
+        interest.subscribe(&wish(pattern), &mut |_| {});
     }
     interest
+}
+
+fn wish(pattern: Pattern<'_>) -> Wish<'_> {
+    Wish {
+        account: AccountId::GLOBAL,
+        connection: 0,
+        pattern,
+        queue: b"",
+        sid: b"1",
+    }
 }
 
 impl Asking {
@@ -46,7 +59,7 @@ impl Asking {
     fn ask(&mut self) {
         let mut memo = Memo::default();
         for subject in &self.subjects {
-            let answer = self.interest.answer(subject.as_bytes(), &mut memo);
+            let answer = self.interest.answer(SCOPE, subject.as_bytes(), &mut memo);
             let (answer, _) = answer.expect("a subject that can be wanted");
             assert!(!matches!(answer.route(), Route::Nobody));
             black_box(answer.route());
@@ -111,9 +124,12 @@ impl Asking {
     fn come_and_go(&mut self) {
         for subject in &self.subjects {
             let pattern = Pattern::new(subject.as_bytes()).expect("a pattern");
-            let (id, change) = self.interest.subscribe(0, pattern, b"", b"1");
-            black_box(change);
-            black_box(self.interest.unsubscribe(id));
+            let id = self.interest.subscribe(&wish(pattern), &mut |wants| {
+                black_box(wants);
+            });
+            self.interest.unsubscribe(id, &mut |wants| {
+                black_box(wants);
+            });
         }
     }
 }

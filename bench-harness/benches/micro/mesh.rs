@@ -4,8 +4,9 @@ use std::hint::black_box;
 
 use bench_harness::micro::OPERATIONS;
 use gungraun::{library_benchmark, library_benchmark_group};
-use trunkline::base::ids::ConnectionId;
+use trunkline::base::ids::{AccountId, ConnectionId};
 use trunkline::base::limits::LANE_PARCELS;
+use trunkline::interest::Scope;
 use trunkline::mesh::{self, Item, Mesh, Routing, Sender};
 use trunkline::protocol::message::Run;
 use trunkline::protocol::parser::{self, Limits, LineMemo};
@@ -43,6 +44,7 @@ impl Crossing {
         let (message, _) = parser::next_publish(&self.text, &LIMITS, &mut LineMemo::default())
             .expect("the usual spelling");
         let routing = Routing {
+            scope: Scope::published(AccountId::GLOBAL),
             publisher: Sender {
                 shard: 0,
                 connection: ConnectionId { slot: 0, reuse: 0 },

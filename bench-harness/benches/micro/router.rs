@@ -2,15 +2,16 @@
 //! often as a busy shard sends.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use bench_harness::micro::OPERATIONS;
 use gungraun::{library_benchmark, library_benchmark_group};
-use trunkline::base::ids::ConnectionId;
-use trunkline::interest::Memo;
+use trunkline::base::ids::{AccountId, ConnectionId};
+use trunkline::interest::{Memo, Wish};
 use trunkline::mesh;
 use trunkline::protocol::message::Run;
 use trunkline::protocol::parser::{self, Limits, LineMemo};
-use trunkline::router::{OutboxLimits, Publisher, Router, Sender};
+use trunkline::router::{OutboxLimits, Published, Publisher, Router, Sender};
 use trunkline::subject::Pattern;
 
 use crate::traffic;
@@ -37,12 +38,18 @@ pub(crate) struct Publishing {
 impl Publishing {
     fn new(payload_bytes: usize, subscribers: u32, queue: &[u8]) -> Publishing {
         let mesh = mesh::build(1, 1).pop().expect("one shard");
-        let mut router = Router::new(mesh, OUTBOX_LIMITS, false, 7);
+        let mut router = Router::new(mesh, Arc::default(), OUTBOX_LIMITS, false, 7);
         router.outboxes.open(PUBLISHER.slot);
         for slot in 1..=subscribers {
             router.outboxes.open(slot);
             let pattern = Pattern::new(traffic::SUBJECT.as_bytes()).expect("a pattern");
-            router.subscribe(slot, pattern, queue, b"1");
+            router.subscribe(&Wish {
+                account: AccountId::GLOBAL,
+                connection: slot,
+                pattern,
+                queue,
+                sid: b"1",
+            });
         }
         let mut publishing = Publishing {
             router,
@@ -68,11 +75,13 @@ impl Publishing {
                         shard: 0,
                         connection: PUBLISHER,
                     },
+                    account: AccountId::GLOBAL,
                     echo: true,
                     memo: &mut memo,
                 };
                 let message = black_box(message);
-                assert!(self.router.publish(publisher, &Run::of_one(message), None));
+                let published = self.router.publish(publisher, &Run::of_one(message), None);
+                assert!(published == Published::Somebody);
             }
             self.send();
         }

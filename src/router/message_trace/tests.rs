@@ -147,7 +147,7 @@ impl Routers {
                     queue,
                     weight,
                 } => router.peer_wants(peer, layer, pattern, queue, weight),
-                Item::Pause(_) | Item::Resume(_) => {}
+                Item::Responder { .. } | Item::Pause(_) | Item::Resume(_) => {}
             }
         }
     }

@@ -176,6 +176,15 @@ impl Client {
             .publish_abroad(publisher, run, shared, &describe)
     }
 
+    /// It answers a request whose answer is measured, perhaps on another shard.
+    #[cold]
+    pub(super) fn introduce_as_responder(&self, subject: &[u8], turn: &mut Turn<'_>) {
+        let settings = turn.settings;
+        let describe = |detail| self.describe(detail, settings);
+        let account = self.place.account;
+        turn.router.introduce_responder(account, subject, &describe);
+    }
+
     /// What others may know of the client.
     pub(super) fn describe(&self, detail: Detail, settings: &Settings) -> ClientInfo {
         let nanos = self.round_trip.as_nanos();
