@@ -9,6 +9,7 @@
 //! | [`subject`] | literal subjects and patterns: two checked types |
 //! | [`config`] | options, typed and checked; one table drives flags, defaults, help and reload |
 //! | [`protocol`] | bytes to operations and back |
+//! | [`wire`] | byte stages between a socket and its session: PROXY protocol, TLS |
 //! | [`account`] | accounts, compiled: what crosses between them |
 //! | [`auth`] | users, compiled: who a client is |
 //! | [`interest`] | who wants what, as one shard knows it, and the answers it remembers |
@@ -33,3 +34,4 @@ pub mod session;
 pub mod shard;
 pub mod subject;
 pub mod supervisor;
+pub mod wire;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 use trunkline::config::{Action, CommandLineError, FileRequest, Identity, parse_command_line};
-use trunkline::runtime::probe;
+use trunkline::runtime::{probe, tls_files};
 use trunkline::supervisor::config_file::ProcessSurroundings;
 use trunkline::supervisor::{self, signal_command};
 
@@ -57,6 +57,12 @@ fn configure(identity: &Identity, request: &FileRequest) -> ExitCode {
         }
     };
     if request.check_only {
+        // nats-server reads certificates with the file that names them.
+        let tls = configured.options.tls.as_ref();
+        if let Some(Err(error)) = tls.map(tls_files::load) {
+            eprintln!("{program}: {error}");
+            return ExitCode::FAILURE;
+        }
         let digest = configured.options.config_file.map(|file| file.digest);
         let digest = digest.unwrap_or_default();
         eprintln!(

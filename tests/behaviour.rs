@@ -64,6 +64,8 @@ mod ordinary_user;
 mod out_of_file_descriptors;
 #[path = "behaviour/passwords_are_compared_aside.rs"]
 mod passwords_are_compared_aside;
+#[path = "behaviour/proxy_protocol.rs"]
+mod proxy_protocol;
 #[path = "behaviour/queue_group_one_copy.rs"]
 mod queue_group_one_copy;
 #[path = "behaviour/runs_of_messages.rs"]
@@ -86,6 +88,14 @@ mod stress;
 mod subjects_of_extreme_shape;
 #[path = "behaviour/subscribe_then_flush.rs"]
 mod subscribe_then_flush;
+#[path = "behaviour/tls_carries_everything.rs"]
+mod tls_carries_everything;
+#[path = "behaviour/tls_client_certificates.rs"]
+mod tls_client_certificates;
+#[path = "behaviour/tls_handshakes.rs"]
+mod tls_handshakes;
+#[path = "behaviour/tls_slow_consumer.rs"]
+mod tls_slow_consumer;
 #[path = "behaviour/trace_shows_both_directions.rs"]
 mod trace_shows_both_directions;
 #[path = "behaviour/users_keep_to_their_permissions.rs"]

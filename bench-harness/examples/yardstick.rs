@@ -137,6 +137,7 @@ fn measure(scenario: &Scenario, sink: &Sink) -> Result<Measurement, Box<dyn Erro
         address: sink.address(),
         protocol: Protocol::Nats,
         credentials: Credentials::default(),
+        tls: None,
     };
     let settings = Settings {
         threads: Some(1),

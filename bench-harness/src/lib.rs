@@ -16,6 +16,7 @@
 //! | `ledger` | what verification finds | [`ledger::Track`] |
 //! | `latency` | histograms of delays and their files | [`latency::Histograms`] |
 //! | `micro` | instruction counts of the broker's pure parts, beside committed ones | [`micro::run`] |
+//! | `draft` | files that are there whole or not at all | `draft::Draft` |
 //! | `record` | what was measured, as JSON files with a schema | [`Record`], [`Comparison`] |
 //! | `report` | records as a Markdown table and an HTML page | [`report::run`] |
 //!
@@ -27,6 +28,7 @@ mod columns;
 pub mod compare;
 pub mod cost;
 pub mod dice;
+mod draft;
 pub mod latency;
 pub mod ledger;
 pub mod load;

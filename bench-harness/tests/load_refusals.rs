@@ -77,7 +77,7 @@ fn a_silent_server_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn tls_is_not_spoken_yet() {
+fn a_server_that_wants_tls_says_so() {
     let text = complaint(&few(10), speaker(b"INFO {\"tls_required\":true}\r\n"));
     assert!(text.contains("requires TLS"), "{text}");
 }

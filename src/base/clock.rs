@@ -9,6 +9,9 @@ use std::time::Duration;
 pub struct Now(u64);
 
 impl Now {
+    /// Later than anything.
+    pub const NEVER: Now = Now(u64::MAX);
+
     /// The origin; what the simulator starts from.
     pub const ZERO: Now = Now(0);
 

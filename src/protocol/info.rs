@@ -1,7 +1,7 @@
 //! The JSON of `INFO`. *Control path.* Field names, order and omissions are nats-server's (`server.go`).
 
 use serde::Serialize;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 /// What the server says of itself to every client.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +20,12 @@ pub struct ServerInfo {
     pub headers: bool,
     #[serde(skip_serializing_if = "is_false")]
     pub auth_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_verify: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_available: bool,
     pub max_payload: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub connect_urls: Vec<String>,
@@ -33,7 +39,8 @@ struct ForClient<'a> {
     #[serde(flatten)]
     server: &'a ServerInfo,
     client_id: u64,
-    client_ip: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ip: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
     #[serde(skip_serializing_if = "is_false")]
@@ -57,7 +64,8 @@ pub enum Occasion {
 #[derive(Clone, Copy, Debug)]
 pub struct Addressee<'a> {
     pub client_id: u64,
-    pub address: SocketAddr,
+    /// Where it is; `None` as long as only its proxy is known.
+    pub address: Option<IpAddr>,
     /// For the first one, if the server has any.
     pub nonce: Option<&'a str>,
     /// The account that the client is bound to.
@@ -77,7 +85,7 @@ impl ServerInfo {
         let for_client = ForClient {
             server: restricted.as_ref().unwrap_or(self),
             client_id: to.client_id,
-            client_ip: to.address.ip().to_canonical().to_string(),
+            client_ip: to.address.map(|ip| ip.to_canonical()),
             nonce: to.nonce,
             connect_info: connected,
             remote_account: if connected { to.account } else { "" },

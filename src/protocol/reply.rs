@@ -11,6 +11,7 @@ pub enum ErrorReply<'a> {
     AuthenticationTimeout,
     ControlLineExceeded,
     ConnectionsExceeded,
+    ConnectionThrottled,
     AccountConnectionsExceeded,
     SubscriptionsExceeded,
     PayloadViolation,
@@ -44,6 +45,9 @@ impl ErrorReply<'_> {
             E::AuthenticationTimeout => "Authentication Timeout".into(),
             E::ControlLineExceeded => "maximum control line exceeded".into(),
             E::ConnectionsExceeded => "maximum connections exceeded".into(),
+            E::ConnectionThrottled => {
+                "Connection throttling is active. Please try again later.".into()
+            }
             E::AccountConnectionsExceeded => "maximum account active connections exceeded".into(),
             E::SubscriptionsExceeded => "maximum subscriptions exceeded".into(),
             E::PayloadViolation => "Maximum Payload Violation".into(),

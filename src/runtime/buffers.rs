@@ -90,6 +90,19 @@ impl Buffers {
         }
     }
 
+    /// The received bytes, to be opened where they lie.
+    #[inline]
+    pub(super) fn bytes_mut(&mut self, lent: &mut Lent) -> &mut [u8] {
+        // SAFETY: as in `bytes`; nobody else has a reference, because both `self` and `lent` are borrowed mutably.
+        unsafe {
+            let start = self
+                .memory
+                .as_ptr()
+                .add(usize::from(lent.id) * BUFFER_BYTES as usize);
+            std::slice::from_raw_parts_mut(start, lent.len)
+        }
+    }
+
     pub(super) fn give_back(&mut self, lent: Lent) {
         self.offer(lent.id);
     }

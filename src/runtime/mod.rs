@@ -8,6 +8,8 @@
 //! | `ring` | the shard's own io_uring for sockets |
 //! | `buffers` | receive buffers lent to the kernel |
 //! | `socket` | one connection's socket: what is in flight, what it waits for |
+//! | [`tls_files`] | certificates and keys, read at start and on reload |
+//! | `stages` | what is between a socket and its session: an opening, or TLS |
 //! | `acceptor` | new connections, and which shard gets them |
 //! | [`doorbell`] | waking a shard that sleeps |
 //! | [`listener`] | listening sockets |
@@ -28,4 +30,6 @@ mod pump;
 mod ring;
 mod scheduling;
 mod socket;
+mod stages;
 pub mod thread;
+pub mod tls_files;

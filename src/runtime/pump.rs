@@ -10,6 +10,8 @@
 //! - A socket is closed only when nothing of it is queued or in flight.
 #![allow(unsafe_code)]
 
+mod staged;
+
 use super::acceptor::{Acceptor, Arrival};
 use super::buffers::{BUFFERS, Lent};
 use super::clock::Clock;
@@ -18,16 +20,16 @@ use super::idle::{Activity, Idle, LINGER_COMPLETIONS};
 use super::logger::Logger;
 use super::password_worker::PasswordWorkers;
 use super::ring::{Event, Ring};
-use super::socket::{InFlight, Socket, Sockets};
+use super::socket::{InFlight, Load, Socket, Sockets};
 use super::thread::{Common, Directive, Report};
 use crate::base::clock::Now;
 use crate::base::ids::{ConnectionId, ShardId};
 use crate::base::log::{Level, Record};
-use crate::router::Batch;
 use crate::session::close::CloseReason;
 use crate::shard::{Effect, Shard};
 use glommio::timer::Timer;
 use rustix::io::Errno;
+use staged::Staged;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender};
@@ -67,6 +69,7 @@ pub(super) struct Pump {
     /// Connections whose session is over and whose socket is still open.
     closing: Vec<ConnectionId>,
     log: Vec<Record>,
+    staged: Staged,
     /// The time of this turn, and its number.
     now: Now,
     turns: u64,
@@ -99,6 +102,7 @@ impl Pump {
             passwords,
             clock,
             patience,
+            entrance,
         } = common;
         let ring = Ring::new()?;
         Ok(Pump {
@@ -121,6 +125,7 @@ impl Pump {
             rearm: Vec::new(),
             closing: Vec::new(),
             log: Vec::new(),
+            staged: Staged::new(entrance),
             now: Now::ZERO,
             turns: 0,
             made_way_at: Now::ZERO,
@@ -190,6 +195,7 @@ impl Pump {
         {
             self.shard.run_timers();
         }
+        busy |= self.run_openings();
         self.retry_accept(now);
         self.flush();
         self.perform_effects(now);
@@ -284,19 +290,31 @@ impl Pump {
             };
             busy = true;
             match inbound {
-                Inbound::Bytes(id, lent) => {
+                Inbound::Bytes(id, mut lent) => {
                     self.moved += self.ring.bytes(&lent).len();
-                    if self.sockets.get(id).is_some_and(|socket| !socket.has_ended) {
-                        self.shard.receive(id, self.ring.bytes(&lent));
+                    match self.sockets.get(id) {
+                        None => {}
+                        Some(socket) if socket.has_ended => {}
+                        Some(socket) if socket.stages.is_none() => {
+                            self.shard.receive(id, self.ring.bytes(&lent));
+                        }
+                        Some(_) => self.receive_staged(id, &mut lent),
                     }
                     self.ring.give_back(lent);
                     self.flush_heavy();
                 }
                 Inbound::End(id, reason) => {
+                    let Some(socket) = self.sockets.get(id) else {
+                        continue;
+                    };
+                    let is_staged = socket.stages.is_some();
+                    if is_staged {
+                        self.cut_off(id);
+                    }
                     if let Some(socket) = self.sockets.get(id) {
                         socket.has_ended = true;
-                        self.shard.hang_up(id, reason);
                     }
+                    self.shard.hang_up(id, reason);
                 }
             }
         }
@@ -314,6 +332,7 @@ impl Pump {
                 Directive::PasswordChecked(id, is_right) => {
                     self.shard.password_checked(id, is_right);
                 }
+                Directive::Entrance(entrance) => self.staged.entrance = entrance,
                 Directive::StopAccepting => {
                     if let Some(acceptor) = &mut self.acceptor {
                         acceptor.stop(&mut self.ring);
@@ -340,15 +359,19 @@ impl Pump {
             address,
             is_welcome,
         } = arrival;
-        let id = if is_welcome {
-            self.shard.connect(number, address)
-        } else {
-            self.shard.turn_away(number, address)
+        let id = match (is_welcome, &self.staged.entrance) {
+            (true, None) => self.shard.connect(number, address),
+            (true, Some(_)) => self.shard.admit(number, address),
+            (false, _) => {
+                let greeting = self.staged.farewell_greeting();
+                self.shard.turn_away(number, address, greeting)
+            }
         };
         let socket = self.sockets.insert(Socket::new(socket, id));
         if is_welcome {
             socket.is_receiving = true;
             self.ring.receive(socket.fd(), id);
+            self.staged.begin(socket);
         }
     }
 
@@ -388,60 +411,75 @@ impl Pump {
         while let Some(id) = self.shard.next_dirty() {
             self.send(id, true);
         }
+        while let Some(id) = self.staged.to_send.pop() {
+            self.send(id, true);
+        }
     }
 
     fn send(&mut self, id: ConnectionId, may_defer: bool) {
+        let Some(socket) = self.sockets.get(id) else {
+            return;
+        };
+        if socket.stages.is_some() {
+            return self.send_staged(id, may_defer);
+        }
         let Some(batch) = self.shard.take_batch(id) else {
             return;
         };
         self.moved += batch.len();
+        self.send_load(id, Load::Plain(batch), may_defer);
+    }
+
+    #[inline]
+    fn send_load(&mut self, id: ConnectionId, load: Load, may_defer: bool) {
         let Some(socket) = self.sockets.get(id) else {
-            unreachable!("an open outbox has a socket");
+            unreachable!("who sends has a socket");
         };
         assert!(
             socket.in_flight.is_none(),
-            "at most one batch of a connection is in flight"
+            "at most one load of a connection is in flight"
         );
         socket.was_told = true;
-        let deferred = batch
+        let deferred = load
             .as_one_slice()
             .filter(|bytes| may_defer && bytes.len() <= RING_SEND_MAX);
         match deferred {
             Some(bytes) => {
-                // SAFETY: the batch is owned by `in_flight` until the send has completed, and its heap memory stays
-                // where it is when the batch moves.
+                // SAFETY: the load is owned by `in_flight` until the send has completed, and its heap memory stays
+                // where it is when the load moves.
                 unsafe { self.ring.send(socket.fd(), id, bytes) };
                 socket.in_flight = Some(InFlight {
-                    batch,
+                    load,
                     sent: 0,
                     in_kernel: true,
                 });
                 self.shard.batch_delayed();
             }
-            None => self.send_now(id, batch, 0),
+            None => self.send_now(id, load, 0),
         }
     }
 
     /// Sends what the socket takes; waits for room for the rest.
-    fn send_now(&mut self, id: ConnectionId, batch: Batch, skip: usize) {
+    fn send_now(&mut self, id: ConnectionId, load: Load, skip: usize) {
         let Some(socket) = self.sockets.get(id) else {
             unreachable!("who sends has a socket");
         };
-        let Ok(sent) = socket.send_now(&batch, skip) else {
-            self.shard.batch_finished(id, batch);
+        let Ok(sent) = socket.send_now(&load, skip) else {
+            self.finished(id, load);
             self.shard.hang_up(id, CloseReason::WriteError);
             return;
         };
-        if sent > 0 {
-            self.shard.batch_progressed(id, sent);
-        }
         let sent = skip + sent;
-        if sent == batch.len() {
-            self.shard.batch_finished(id, batch);
+        if sent > skip {
+            let progress = load.of_batch(sent) - load.of_batch(skip);
+            self.shard.batch_progressed(id, progress);
+        }
+        if sent == load.len() {
+            self.finished(id, load);
             return;
         }
         socket.in_flight = Some(InFlight {
-            batch,
+            load,
             sent,
             in_kernel: false,
         });
@@ -455,8 +493,17 @@ impl Pump {
             .sockets
             .get(id)
             .and_then(|socket| socket.in_flight.take_if(waiting));
-        if let Some(InFlight { batch, sent, .. }) = in_flight {
-            self.send_now(id, batch, sent);
+        if let Some(InFlight { load, sent, .. }) = in_flight {
+            self.send_now(id, load, sent);
+        }
+    }
+
+    /// A load has been sent, or never will be.
+    #[inline]
+    fn finished(&mut self, id: ConnectionId, load: Load) {
+        match load {
+            Load::Plain(batch) => self.shard.batch_finished(id, batch),
+            Load::Staged { bytes, batch } => self.finished_staged(id, bytes, batch),
         }
     }
 
@@ -469,20 +516,21 @@ impl Pump {
         else {
             unreachable!("a socket outlives its sends");
         };
-        let InFlight { batch, sent, .. } = in_flight;
+        let InFlight { load, sent, .. } = in_flight;
         match result {
             Ok(taken) => {
-                self.shard.batch_progressed(id, taken);
+                let progress = load.of_batch(sent + taken) - load.of_batch(sent);
+                self.shard.batch_progressed(id, progress);
                 let sent = sent + taken;
-                if sent == batch.len() {
-                    self.shard.batch_finished(id, batch);
+                if sent == load.len() {
+                    self.finished(id, load);
                 } else {
-                    self.send_now(id, batch, sent);
+                    self.send_now(id, load, sent);
                 }
             }
-            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => self.send_now(id, batch, sent),
+            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => self.send_now(id, load, sent),
             Err(_) => {
-                self.shard.batch_finished(id, batch);
+                self.finished(id, load);
                 self.shard.hang_up(id, CloseReason::WriteError);
             }
         }
@@ -563,16 +611,13 @@ impl Pump {
     fn close_sockets(&mut self, now: Now) {
         let mut index = 0;
         while let Some(id) = self.closing.get(index).copied() {
-            let owed = self.shard.pending(id);
+            let owed = self.shard.pending(id) > 0 || self.says_goodbye(id);
             let Some(socket) = self.sockets.get(id) else {
                 unreachable!("a socket stays until it is closed here");
             };
             let is_late = socket.lingers_until.is_some_and(|until| until <= now);
-            let in_kernel = socket
-                .in_flight
-                .as_ref()
-                .is_some_and(|batch| batch.in_kernel);
-            if owed > 0 && !is_late && !socket.has_ended {
+            let in_kernel = socket.in_flight.as_ref().is_some_and(|load| load.in_kernel);
+            if owed && !is_late && !socket.has_ended {
                 index += 1;
             } else if in_kernel {
                 // The kernel still reads the batch. Without a connection it will soon let go of it.
@@ -653,7 +698,8 @@ impl Pump {
             .shard
             .is_congested()
             .then(|| self.clock.now().after(CONGESTION_POLL));
-        [self.shard.deadline(), retry, lingering, congested]
+        let opening = self.staged.deadline();
+        [self.shard.deadline(), retry, lingering, congested, opening]
             .into_iter()
             .flatten()
             .min()
@@ -671,9 +717,9 @@ const CONGESTION_POLL: Duration = Duration::from_micros(100);
 impl Drop for Pump {
     fn drop(&mut self) {
         for socket in self.sockets.drain() {
-            if let Some(in_flight) = socket.in_flight.filter(|batch| batch.in_kernel) {
+            if let Some(in_flight) = socket.in_flight.filter(|load| load.in_kernel) {
                 // The kernel may read it until the process ends.
-                std::mem::forget(in_flight.batch);
+                std::mem::forget(in_flight.load);
             }
         }
         if std::thread::panicking() {

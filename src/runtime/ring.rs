@@ -208,6 +208,11 @@ impl Ring {
         self.buffers.bytes(lent)
     }
 
+    #[inline]
+    pub(super) fn bytes_mut(&mut self, lent: &mut Lent) -> &mut [u8] {
+        self.buffers.bytes_mut(lent)
+    }
+
     pub(super) fn give_back(&mut self, lent: Lent) {
         self.buffers.give_back(lent);
     }

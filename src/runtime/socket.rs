@@ -1,5 +1,6 @@
 //! One connection's socket as the pump sees it: bytes, not meaning.
 
+use super::stages::Stages;
 use crate::base::clock::Now;
 use crate::base::ids::ConnectionId;
 use crate::router::Batch;
@@ -27,6 +28,8 @@ pub(super) struct Socket {
     /// The peer has closed its side, or the session is over.
     pub(super) has_ended: bool,
     pub(super) in_flight: Option<InFlight>,
+    /// What is between it and its session; `None` is nothing.
+    pub(super) stages: Option<Box<Stages>>,
     /// The session is over: until when what is left may still be sent.
     pub(super) lingers_until: Option<Now>,
 }
@@ -68,13 +71,57 @@ impl Sockets {
     }
 }
 
-/// A batch that the kernel has not taken whole yet.
+/// A load that the kernel has not taken whole yet.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    pub(super) batch: Batch,
+    pub(super) load: Load,
     pub(super) sent: usize,
-    /// The ring holds a pointer into the batch; it must not be touched before the send completes.
+    /// The ring holds a pointer into the load; it must not be touched before the send completes.
     pub(super) in_kernel: bool,
+}
+
+/// What one send takes.
+#[derive(Debug)]
+pub(super) enum Load {
+    Plain(Batch),
+    /// What stages have made of a batch, and what they have to say themselves.
+    Staged {
+        bytes: Vec<u8>,
+        batch: Option<Batch>,
+    },
+}
+
+impl Load {
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Load::Plain(batch) => batch.len(),
+            Load::Staged { bytes, .. } => bytes.len(),
+        }
+    }
+
+    pub(super) fn as_one_slice(&self) -> Option<&[u8]> {
+        match self {
+            Load::Plain(batch) => batch.as_one_slice(),
+            Load::Staged { bytes, .. } => Some(bytes),
+        }
+    }
+
+    /// How many bytes of its batch are among the first `sent`; of a staged one, as many as its share.
+    #[inline]
+    pub(super) fn of_batch(&self, sent: usize) -> usize {
+        match self {
+            Load::Plain(_) => sent,
+            Load::Staged { bytes, batch } => {
+                let batch = batch.as_ref().map_or(0, Batch::len);
+                if sent == bytes.len() {
+                    batch
+                } else {
+                    batch * sent / bytes.len()
+                }
+            }
+        }
+    }
 }
 
 impl Socket {
@@ -88,6 +135,7 @@ impl Socket {
             wants_bytes: true,
             has_ended: false,
             in_flight: None,
+            stages: None,
             lingers_until: None,
         }
     }
@@ -96,12 +144,15 @@ impl Socket {
         self.fd.as_fd()
     }
 
-    /// Sends what the socket takes right now of the batch, from `skip` on. Gives how much that was.
-    pub(super) fn send_now(&self, batch: &Batch, skip: usize) -> Result<usize, Errno> {
+    /// Sends what the socket takes right now of the load, from `skip` on. Gives how much that was.
+    pub(super) fn send_now(&self, load: &Load, skip: usize) -> Result<usize, Errno> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        let sent = match batch.as_one_slice() {
-            Some(bytes) => rustix::net::send(&self.fd, &bytes[skip..], flags),
-            None => {
+        let sent = match load {
+            Load::Staged { bytes, .. } => rustix::net::send(&self.fd, &bytes[skip..], flags),
+            Load::Plain(batch) => {
+                if let Some(bytes) = batch.as_one_slice() {
+                    return Socket::tolerate(rustix::net::send(&self.fd, &bytes[skip..], flags));
+                }
                 let slices: Vec<IoSlice<'_>> = batch
                     .slices(skip)
                     .take(SLICES_MAX)
@@ -115,6 +166,11 @@ impl Socket {
                 )
             }
         };
+        Socket::tolerate(sent)
+    }
+
+    /// That there is no room right now is no error.
+    fn tolerate(sent: Result<usize, Errno>) -> Result<usize, Errno> {
         match sent {
             Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Ok(0),
             other => other,

@@ -10,10 +10,12 @@ use super::pump::Pump;
 use super::scheduling;
 use crate::base::ids::{ConnectionId, ShardId};
 use crate::shard::Shard;
+use crate::wire::opening::Entrance;
 use core_affinity::CoreId;
 use glommio::{LocalExecutorBuilder, Placement};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -35,6 +37,8 @@ pub enum Directive {
     Adopt(Arrival),
     /// The password of this connection has been compared, and was right or not.
     PasswordChecked(ConnectionId, bool),
+    /// Connections that come from now on are asked for this before their sessions begin.
+    Entrance(Option<Arc<Entrance>>),
     /// Close the listening socket; for shard 0.
     StopAccepting,
     /// Tell clients that the server is about to go, and close them one by one after the grace period.
@@ -69,6 +73,8 @@ pub struct Common {
     pub passwords: PasswordWorkers,
     pub clock: Clock,
     pub patience: Patience,
+    /// What connections are asked for before their sessions begin; `None` is nothing.
+    pub entrance: Option<Arc<Entrance>>,
 }
 
 /// The cores this process may use, in order.

@@ -16,6 +16,7 @@ mod publish;
 mod reload;
 mod subscribe;
 mod trace;
+mod transport;
 
 use super::close::CloseReason;
 use super::settings::Settings;
@@ -32,6 +33,8 @@ use crate::protocol::op::Op;
 use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
 use crate::protocol::reply::{self, ErrorReply};
 use crate::router::{Router, Traffic};
+use crate::wire::opening::Greeting;
+use crate::wire::tls::Secured;
 use account::Place;
 use bytes::Bytes;
 use connect::Checking;
@@ -41,8 +44,6 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The first ping comes early, to learn the round-trip time (nats-server `firstClientPingInterval`).
-const FIRST_PING_AFTER: Duration = Duration::from_secs(2);
 /// How often the round-trip time is measured even on a busy connection.
 const RTT_EVERY: Duration = Duration::from_secs(3600);
 /// Carried bytes for which room is made at once; beyond, it grows with what really arrives.
@@ -64,6 +65,8 @@ pub struct Client {
     label: Box<str>,
     /// What its certificate says, if it has shown one.
     certificate: Option<Box<CertificateFacts>>,
+    /// What its TLS handshake came to, if there was one.
+    secured: Option<Box<Secured>>,
     /// What it may do where it is.
     place: Place,
     stage: Stage,
@@ -121,8 +124,20 @@ impl Client {
         address: SocketAddr,
         turn: &mut Turn<'_>,
     ) -> Client {
+        let mut client = Client::arrive(id, number, address, turn);
+        client.greet(Greeting::PLAIN, turn);
+        client.open(None, turn);
+        client
+    }
+
+    /// Takes a new connection in that has to be [`Client::greet`]ed and [`Client::open`]ed yet.
+    pub fn arrive(
+        id: ConnectionId,
+        number: ClientNumber,
+        address: SocketAddr,
+        turn: &mut Turn<'_>,
+    ) -> Client {
         let wants_credentials = turn.settings.directory.wants_credentials();
-        let first_ping = FIRST_PING_AFTER.min(turn.settings.ping_interval);
         let client = Client {
             id,
             number,
@@ -132,6 +147,7 @@ impl Client {
             granted: None,
             label: Box::default(),
             certificate: None,
+            secured: None,
             place: Place::of_nobody(turn.settings),
             stage: if wants_credentials {
                 Stage::Unauthorized
@@ -144,17 +160,16 @@ impl Client {
             sids: HashTable::new(),
             received: Traffic::default(),
             heard_at: turn.now,
-            ping_at: turn.now.after(first_ping),
+            ping_at: Now::NEVER,
             pinged_at: None,
             pings_out: 0,
             started: turn.now,
             round_trip: Duration::ZERO,
-            auth_deadline: wants_credentials.then(|| turn.now.after(turn.settings.auth_timeout)),
+            auth_deadline: None,
             checking: None,
             is_paused: false,
             told_account: false,
         };
-        client.say_info(turn, Occasion::Greeting);
         turn.log
             .debug(|| client.labelled("Client connection created"));
         client
@@ -555,6 +570,10 @@ impl Client {
     }
 
     fn say_info(&self, turn: &mut Turn<'_>, occasion: Occasion) {
+        self.say_info_as(Greeting::PLAIN, turn, occasion);
+    }
+
+    fn say_info_as(&self, how: Greeting, turn: &mut Turn<'_>, occasion: Occasion) {
         let (directory, mut info) = (&turn.settings.directory, Cow::Borrowed(&turn.settings.info));
         let mut nonce = None;
         if occasion == Occasion::Greeting {
@@ -563,9 +582,12 @@ impl Client {
                 info.to_mut().auth_required = false;
             }
         }
+        if how.insists_on_tls && !info.tls_required {
+            info.to_mut().tls_required = true;
+        }
         let addressee = Addressee {
             client_id: self.number.0,
-            address: self.address,
+            address: how.names_client.then(|| self.address.ip()),
             nonce: nonce.as_ref().map(Nonce::as_str),
             account: turn.settings.accounts.name(self.place.account),
             payload_max: u32::try_from(self.place.payload_max).unwrap_or(info.max_payload),

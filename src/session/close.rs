@@ -13,11 +13,14 @@ pub enum CloseReason {
     SlowConsumerWriteDeadline,
     WriteError,
     ReadError,
+    TlsHandshakeFailure,
     ParseError,
     StaleConnection,
     ProtocolViolation,
     BadClientProtocolVersion,
     MaximumConnectionsExceeded,
+    /// More TLS handshakes than are allowed in a second; nats-server's reason is the one above.
+    ConnectionThrottled,
     MaximumAccountConnectionsExceeded,
     MaximumSubscriptionsExceeded,
     MaximumPayloadExceeded,
@@ -39,6 +42,7 @@ impl CloseReason {
             CloseReason::StaleConnection => Some(ErrorReply::StaleConnection),
             CloseReason::BadClientProtocolVersion => Some(ErrorReply::InvalidClientProtocol),
             CloseReason::MaximumConnectionsExceeded => Some(ErrorReply::ConnectionsExceeded),
+            CloseReason::ConnectionThrottled => Some(ErrorReply::ConnectionThrottled),
             CloseReason::MaximumAccountConnectionsExceeded => {
                 Some(ErrorReply::AccountConnectionsExceeded)
             }
@@ -53,6 +57,7 @@ impl CloseReason {
             | CloseReason::SlowConsumerWriteDeadline
             | CloseReason::WriteError
             | CloseReason::ReadError
+            | CloseReason::TlsHandshakeFailure
             | CloseReason::ParseError
             | CloseReason::ProtocolViolation
             | CloseReason::ServerShutdown => None,
@@ -66,6 +71,7 @@ impl CloseReason {
             CloseReason::ClientClosed
                 | CloseReason::ReadError
                 | CloseReason::WriteError
+                | CloseReason::TlsHandshakeFailure
                 | CloseReason::SlowConsumerPendingBytes
                 | CloseReason::SlowConsumerWriteDeadline
         )
@@ -82,11 +88,14 @@ impl fmt::Display for CloseReason {
             CloseReason::SlowConsumerWriteDeadline => "Slow Consumer (Write Deadline)",
             CloseReason::WriteError => "Write Error",
             CloseReason::ReadError => "Read Error",
+            CloseReason::TlsHandshakeFailure => "TLS Handshake Failure",
             CloseReason::ParseError => "Parse Error",
             CloseReason::StaleConnection => "Stale Connection",
             CloseReason::ProtocolViolation => "Protocol Violation",
             CloseReason::BadClientProtocolVersion => "Bad Client Protocol Version",
-            CloseReason::MaximumConnectionsExceeded => "Maximum Connections Exceeded",
+            CloseReason::MaximumConnectionsExceeded | CloseReason::ConnectionThrottled => {
+                "Maximum Connections Exceeded"
+            }
             CloseReason::MaximumAccountConnectionsExceeded => {
                 "Maximum Account Connections Exceeded"
             }

@@ -31,6 +31,8 @@ use crate::router::{Batch, Connection, Counters, Outboxes, Router, Sender};
 use crate::session::client::{Client, Turn};
 use crate::session::close::CloseReason;
 use crate::session::settings::Settings;
+use crate::wire::opening::Greeting;
+use crate::wire::tls::Secured;
 use lame_duck::LameDuck;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -170,6 +172,63 @@ impl Shard {
 
     /// Takes a new connection in and greets it.
     pub fn connect(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
+        self.seat(number, address, Client::start)
+    }
+
+    /// Takes a new connection in that has stages before its session: [`Shard::greet`] and [`Shard::open`] follow.
+    pub fn admit(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
+        self.seat(number, address, Client::arrive)
+    }
+
+    /// Says the first `INFO` to a connection that was admitted.
+    pub fn greet(&mut self, id: ConnectionId, how: Greeting) {
+        self.with_client(id, |client, turn| {
+            client.greet(how, turn);
+            Ok(())
+        });
+    }
+
+    /// The client is there, says its proxy.
+    pub fn relocate(&mut self, id: ConnectionId, address: SocketAddr) {
+        if let Some(client) = self.client_mut(id) {
+            client.relocate(address);
+        }
+    }
+
+    /// Begins the session of a connection that was admitted.
+    pub fn open(&mut self, id: ConnectionId, secured: Option<Box<Secured>>) {
+        self.with_client(id, |client, turn| {
+            client.open(secured, turn);
+            Ok(())
+        });
+        if let Some(client) = self.client(id) {
+            let deadline = client.deadline();
+            self.arm(id, deadline);
+        }
+    }
+
+    /// Where the connection comes from.
+    pub fn address(&self, id: ConnectionId) -> Option<SocketAddr> {
+        self.client(id).map(Client::address)
+    }
+
+    /// Logs something about a connection.
+    pub fn note(&mut self, id: ConnectionId, level: Level, text: &str) {
+        if level == Level::Debug && !self.log.debug {
+            return;
+        }
+        if let Some(client) = self.client(id) {
+            let text = client.labelled(text);
+            self.log.add(level, text);
+        }
+    }
+
+    fn seat(
+        &mut self,
+        number: ClientNumber,
+        address: SocketAddr,
+        start: fn(ConnectionId, ClientNumber, SocketAddr, &mut Turn<'_>) -> Client,
+    ) -> ConnectionId {
         let slot = self.seats.next_key();
         if self.reuses.len() <= slot as usize {
             self.reuses.resize(slot as usize + 1, 0);
@@ -181,7 +240,7 @@ impl Shard {
         };
         self.router.outboxes.open(slot);
         self.tally.connected += 1;
-        let client = Client::start(id, number, address, &mut self.turn());
+        let client = start(id, number, address, &mut self.turn());
         self.arm(id, client.deadline());
         let seated = self.seats.insert(Seat::Serving(Box::new(client)));
         assert_eq!(seated, slot, "the slab keeps its word");
@@ -189,8 +248,16 @@ impl Shard {
     }
 
     /// Takes a connection in only to tell it that there are too many.
-    pub fn turn_away(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
-        let id = self.connect(number, address);
+    pub fn turn_away(
+        &mut self,
+        number: ClientNumber,
+        address: SocketAddr,
+        greeting: Option<Greeting>,
+    ) -> ConnectionId {
+        let id = self.admit(number, address);
+        if let Some(how) = greeting {
+            self.greet(id, how);
+        }
         if let Some(client) = self.client(id) {
             let text = client.labelled("maximum connections exceeded");
             self.log.add(Level::Error, text);
@@ -367,7 +434,9 @@ impl Shard {
 
     fn arm(&mut self, id: ConnectionId, at: Now) {
         self.armed[id.slot as usize] = at;
-        self.timers.push(Reverse((at, id.slot, id.reuse)));
+        if at < Now::NEVER {
+            self.timers.push(Reverse((at, id.slot, id.reuse)));
+        }
     }
 
     /// When [`Shard::run_timers`] has something to do next.

@@ -11,6 +11,7 @@ use crate::base::ids::ShardId;
 use crate::base::limits::{LANE_PARCELS, SHARDS_MAX};
 use crate::base::log::{Level, Record};
 use crate::config::go_text::go_error;
+use crate::config::tls::HandshakeFirst;
 use crate::config::{Identity, NATS_SERVER_VERSION, Options};
 use crate::mesh;
 use crate::protocol::info::ServerInfo;
@@ -18,9 +19,10 @@ use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
 use crate::runtime::password_worker::PasswordWorkers;
 use crate::runtime::thread::{self, Common, Directive, Doorway, Patience, Report};
-use crate::runtime::{listener, probe};
+use crate::runtime::{listener, probe, tls_files};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
+use crate::wire::opening::Entrance;
 use process_files::PortsFile;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -29,6 +31,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -97,6 +100,7 @@ impl<'a> Broker<'a> {
                 obstacle.what, obstacle.found
             ));
         }
+        let entrance = entrance(options, logger)?;
         raise_descriptor_limit(logger);
         let (socket, address) = listener::open(&options.host, options.port).map_err(|error| {
             let wanted = host_port(&options.host, options.port);
@@ -108,7 +112,7 @@ impl<'a> Broker<'a> {
             .map_err(|error| error.to_string())?;
         let settings = Settings::new(options, info, nonce_key()?);
         let count = shard_count(options);
-        let (bells, messages, shards) = spawn(options, &settings, socket, count, logger)?;
+        let (bells, messages, shards) = spawn(options, &settings, entrance, socket, count, logger)?;
         let mut broker = Broker {
             logger,
             bells,
@@ -121,9 +125,24 @@ impl<'a> Broker<'a> {
         broker.wait_until_ready()?;
         let shown = host_port(&shown_host(&options.host), address.port());
         broker.info(format!("Listening for client connections on {shown}"));
+        broker.tell_of_entrance(options);
         broker.write_files(options, identity, address)?;
         broker.info("Server is ready");
         Ok(broker)
+    }
+
+    /// What clients have to know to get in.
+    fn tell_of_entrance(&self, options: &Options) {
+        if let Some(tls) = &options.tls {
+            self.info("TLS required for client connections");
+            if tls.handshake_first == HandshakeFirst::Always {
+                let text = "Clients that are not using \"TLS Handshake First\" option will fail to connect";
+                self.log(Level::Warn, text);
+            }
+        }
+        if options.proxy_protocol {
+            self.info("PROXY protocol enabled for client connections");
+        }
     }
 
     fn wait_until_ready(&mut self) -> Result<(), String> {
@@ -252,6 +271,19 @@ impl<'a> Broker<'a> {
     }
 }
 
+/// What connections are asked for before their sessions begin.
+fn entrance(options: &Options, logger: &Logger) -> Result<Option<Arc<Entrance>>, String> {
+    let mut acceptor = None;
+    if let Some(tls) = &options.tls {
+        let (loaded, warnings) = tls_files::load(tls)?;
+        for warning in warnings {
+            logger.log(Record::new(Level::Warn, warning));
+        }
+        acceptor = Some(loaded);
+    }
+    Ok(Entrance::new(options, acceptor).map(Arc::new))
+}
+
 fn announce(logger: &Logger, identity: &Identity, server_id: &str, server_name: &str) {
     let own = env!("CARGO_PKG_VERSION");
     let lines = [
@@ -289,6 +321,9 @@ fn server_info(
         headers: !options.no_header_support,
         // `Settings` knows.
         auth_required: false,
+        tls_required: options.tls.is_some() && !options.allow_non_tls,
+        tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
+        tls_available: options.tls.is_some() && options.allow_non_tls,
         max_payload: options.max_payload,
         connect_urls: Vec::new(),
         ldm: false,
@@ -310,6 +345,7 @@ type Spawned = (Doorbells, Receiver<Message>, Vec<JoinHandle<()>>);
 fn spawn(
     options: &Options,
     settings: &Settings,
+    entrance: Option<Arc<Entrance>>,
     socket: OwnedFd,
     count: u8,
     logger: &Logger,
@@ -337,6 +373,7 @@ fn spawn(
             spin: Duration::from_micros(u64::from(options.spin_us)),
             linger: Duration::from_micros(u64::from(options.linger_us)),
         },
+        entrance,
     };
     let mut cores = thread::cores();
     if cores.len() < usize::from(count) {

@@ -5,8 +5,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 
 /// One connection to a broker, with the bytes that have come and were not yet asked for.
 #[derive(Debug)]
@@ -15,6 +19,7 @@ pub(crate) struct RawClient {
     unread: Vec<u8>,
     ended: bool,
     patience: Duration,
+    tls: Option<Box<ClientConnection>>,
 }
 
 /// A delivered message.
@@ -40,7 +45,50 @@ impl RawClient {
             unread: Vec::new(),
             ended: false,
             patience: Duration::from_secs(5),
+            tls: None,
         })
+    }
+
+    /// Begins TLS: all that is sent and read from now on goes through it. Fails when the handshake does.
+    pub(crate) fn secure(
+        &mut self,
+        config: &Arc<ClientConfig>,
+        name: &'static str,
+    ) -> io::Result<()> {
+        let name = ServerName::try_from(name).expect("a server name");
+        let connection = ClientConnection::new(Arc::clone(config), name);
+        let mut connection = Box::new(connection.map_err(io::Error::other)?);
+        connection.set_buffer_limit(None);
+        self.tls = Some(connection);
+        let deadline = Instant::now() + self.patience;
+        self.send_sealed()?;
+        while self.tls().is_handshaking() {
+            self.fill(deadline)?;
+            self.send_sealed()?;
+        }
+        Ok(())
+    }
+
+    /// The TLS connection, for what has no method here.
+    pub(crate) fn tls(&mut self) -> &mut ClientConnection {
+        self.tls.as_deref_mut().expect("TLS was begun")
+    }
+
+    /// Seals `bytes` without sending them.
+    pub(crate) fn seal(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let tls = self.tls();
+        tls.writer().write_all(bytes).expect("there is no limit");
+        let mut sealed = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut sealed).expect("memory takes it");
+        }
+        sealed
+    }
+
+    /// Sends what TLS has to send.
+    pub(crate) fn send_sealed(&mut self) -> io::Result<()> {
+        let sealed = self.seal(b"");
+        self.stream.write_all(&sealed)
     }
 
     /// Connects, reads the greeting, says `CONNECT <options>` and waits until the broker has taken
@@ -114,6 +162,10 @@ impl RawClient {
 
     /// Sends all of `bytes` in one write.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.tls.is_some() {
+            let sealed = self.seal(bytes);
+            return self.stream.write_all(&sealed);
+        }
         self.stream.write_all(bytes)
     }
 
@@ -231,10 +283,7 @@ impl RawClient {
         let mut block = [0; 16 * 1024];
         match self.stream.read(&mut block) {
             Ok(0) => self.ended(),
-            Ok(count) => {
-                self.unread.extend_from_slice(&block[..count]);
-                Ok(())
-            }
+            Ok(count) => self.take_in(&block[..count]),
             // A broker that closes with our bytes unread resets the connection: for a peer that is
             // an end too.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.ended(),
@@ -252,6 +301,20 @@ impl RawClient {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn take_in(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else {
+            self.unread.extend_from_slice(bytes);
+            return Ok(());
+        };
+        while !bytes.is_empty() {
+            tls.read_tls(&mut bytes)?;
+            tls.process_new_packets().map_err(io::Error::other)?;
+            // Fails when there is nothing yet, which is no failure here.
+            drop(tls.reader().read_to_end(&mut self.unread));
+        }
+        Ok(())
     }
 
     fn ended(&mut self) -> io::Result<()> {

@@ -6,7 +6,9 @@
 //! - [`RawClient`] moves bytes and lines and knows nothing of the protocol: a test that spoke
 //!   through a client library would test what the library lets through.
 //!
-//! Only the standard library and `serde_json` are used, so that a failure here is easy to blame.
+//! - [`Certificates`] are an authority with certificates for a test's own server and clients.
+//!
+//! Only the standard library, `serde_json` and, for TLS, rustls and rcgen are used, so that a failure here is easy to blame.
 //! Nothing here asserts what a broker should do: that belongs to the tests.
 
 // Each test binary compiles this folder anew and uses the part of it that it needs.
@@ -14,6 +16,8 @@
 
 mod client;
 mod server;
+mod tls;
 
 pub(crate) use client::{Message, RawClient};
 pub(crate) use server::{Folder, Launch, Server, wait_until};
+pub(crate) use tls::Certificates;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Failure, failure};
 use crate::server::ServerTable;
-use crate::server::table::TRUNKLINE;
+use crate::server::table::{TRUNKLINE, TRUNKLINE_TLS};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Starting servers")]
@@ -34,7 +34,9 @@ impl Choice {
             table.add_file(file)?;
         }
         if let Some(path) = &self.trunkline {
-            table.named_mut(TRUNKLINE)?.binary = Some(path.clone());
+            for name in [TRUNKLINE, TRUNKLINE_TLS] {
+                table.named_mut(name)?.binary = Some(path.clone());
+            }
         }
         for text in &self.bin {
             let (name, path) = pair("bin", text)?;

@@ -1,6 +1,5 @@
 //! `compare`: several servers in turns, each started anew for every run.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 
 use super::choice::Choice;
-use super::draft::Draft;
 use super::progress::ProgressLine;
 use super::run::{Generator, with_log};
-use super::{FAILED, Failure, INTERRUPTED, failure, listing, print, signals};
+use super::{FAILED, Failure, INTERRUPTED, failure, listing, open_draft, print, publish, signals};
 use crate::compare::{At, PAIRS_MIN, Place, Plan, Runner, compare, text};
 use crate::load::{Credentials, Settings, Target};
 use crate::record::{Record, ServerIdentity};
@@ -92,7 +90,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let plan = arguments.plan()?;
     let is_printed = arguments.json.as_deref() == Some(Path::new("-"));
     let draft = match &arguments.json {
-        Some(path) if !is_printed => Some(Draft::open(path)?),
+        Some(path) if !is_printed => Some(open_draft(path)?),
         _ => None,
     };
     let stop = signals::stop_flag()?;
@@ -113,7 +111,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         print(&text(&compared.comparison))?;
     }
     if let Some(draft) = draft {
-        draft.publish(|out| out.write_all(json.as_bytes()))?;
+        publish(draft, json.as_bytes())?;
     }
     Ok(if !compared.is_sound {
         ExitCode::from(FAILED)
@@ -227,6 +225,7 @@ impl Runner for Fresh<'_> {
                 address: started.address,
                 protocol: server.wire(),
                 credentials: Credentials::default(),
+                tls: started.tls.clone(),
             },
             pid: Some(started.pid()),
             is_counting_calls: self.is_counting_calls,

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use clap::ValueEnum;
 
+use super::security::Security;
 use super::{Failure, failure};
 use crate::load::{Credentials, Protocol, Target};
 
@@ -25,6 +26,8 @@ pub(super) struct Endpoint {
     /// Token, if the server wants one
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
+    #[command(flatten)]
+    tls: Security,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,8 +39,9 @@ enum Speech {
 }
 
 impl Speech {
-    const SCHEMES: [(&str, Speech); 4] = [
+    const SCHEMES: [(&str, Speech); 5] = [
         ("nats://", Speech::Nats),
+        ("tls://", Speech::Nats),
         ("redis://", Speech::Resp),
         ("resp://", Speech::Resp),
         ("mqtt://", Speech::Mqtt),
@@ -62,6 +66,7 @@ impl Speech {
 
 impl Endpoint {
     pub(super) fn target(&self) -> Result<Target, Failure> {
+        let is_secure = self.server.starts_with("tls://");
         let scheme = Speech::SCHEMES
             .iter()
             .find_map(|(scheme, speech)| Some((self.server.strip_prefix(scheme)?, *speech)));
@@ -77,6 +82,7 @@ impl Endpoint {
             address: resolve(place.trim_end_matches('/'), speech.port())?,
             protocol: speech.protocol(),
             credentials: self.credentials(who),
+            tls: self.tls.wanted(is_secure, place)?,
         })
     }
 

@@ -10,7 +10,6 @@
 //! | `endpoint` | which server is meant, and how to speak to it |
 //! | `outcome` | the result of a run as text |
 //! | `progress` | the line that tells how far a run is |
-//! | `draft` | files that are there whole or not at all |
 //! | `signals` | Ctrl-C |
 //!
 //! Exit codes: 0 when all is well, 1 when verification failed (or `micro` found a regression), 2 when something cannot be
@@ -18,20 +17,21 @@
 
 mod choice;
 mod compare;
-mod draft;
 mod endpoint;
 mod listing;
 mod outcome;
 mod progress;
 mod run;
+mod security;
 mod signals;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::draft::Draft;
 use crate::{micro, report};
 
 const FAILED: u8 = 1;
@@ -95,6 +95,24 @@ impl<E: std::error::Error> From<E> for Failure {
 
 fn failure(text: impl Into<String>) -> Failure {
     Failure { text: text.into() }
+}
+
+/// A result file that is asked for, opened before anything is run.
+fn open_draft(path: &Path) -> Result<Draft, Failure> {
+    Draft::open(path).map_err(|error| {
+        failure(format!(
+            "cannot write {}: {error}; nothing was run",
+            path.display()
+        ))
+    })
+}
+
+fn publish(mut draft: Draft, content: &[u8]) -> Result<(), Failure> {
+    let place = draft.place().display().to_string();
+    draft
+        .write(content)
+        .and_then(|()| draft.publish())
+        .map_err(|error| failure(format!("cannot write {place}: {error}")))
 }
 
 /// Does what the arguments of this process say.

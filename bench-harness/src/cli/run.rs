@@ -6,11 +6,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use super::choice::Choice;
-use super::draft::Draft;
 use super::endpoint::Endpoint;
 use super::progress::ProgressLine;
-use super::{FAILED, Failure, INTERRUPTED, failure, listing, outcome, print, signals};
+use super::{
+    FAILED, Failure, INTERRUPTED, failure, listing, open_draft, outcome, print, publish, signals,
+};
 use crate::cost::process_listening_at;
+use crate::draft::Draft;
 use crate::latency::write_hgrm;
 use crate::load::{Settings, Target};
 use crate::record::{Record, ServerIdentity};
@@ -225,6 +227,7 @@ impl Arguments {
             address: started.address,
             protocol: server.wire(),
             credentials: given.credentials,
+            tls: started.tls.clone(),
         };
         Ok((Some(started), identity, target))
     }
@@ -268,12 +271,12 @@ enum Json {
 
 impl Drafts {
     fn open(output: &Output) -> Result<Drafts, Failure> {
-        let open = |path: &Option<PathBuf>| path.as_deref().map(Draft::open).transpose();
+        let open = |path: &Option<PathBuf>| path.as_deref().map(open_draft).transpose();
         Ok(Drafts {
             json: match &output.json {
                 None => Json::No,
                 Some(path) if path == Path::new("-") => Json::Printed,
-                Some(path) => Json::Written(Draft::open(path)?),
+                Some(path) => Json::Written(open_draft(path)?),
             },
             hgrm: open(&output.hgrm)?,
             hlog: open(&output.hlog)?,
@@ -289,9 +292,7 @@ impl Drafts {
         match self.json {
             Json::No => {}
             Json::Printed => print(&json)?,
-            Json::Written(draft) => {
-                draft.publish(|out| std::io::Write::write_all(out, json.as_bytes()))?;
-            }
+            Json::Written(draft) => publish(draft, json.as_bytes())?,
         }
         let asked_for = self.hgrm.is_some() || self.hlog.is_some();
         let Some(histograms) = &outcome.histograms else {
@@ -303,11 +304,15 @@ impl Drafts {
             return Ok(());
         };
         if let Some(draft) = self.hgrm {
-            draft.publish(|out| write_hgrm(&histograms.corrected, out))?;
+            let mut content = Vec::new();
+            write_hgrm(&histograms.corrected, &mut content)?;
+            publish(draft, &content)?;
         }
         if let Some(draft) = self.hlog {
             let lasted = Duration::from_secs_f64(outcome.record.measured_s);
-            draft.publish(|out| histograms.write_hlog(began, lasted, out))?;
+            let mut content = Vec::new();
+            histograms.write_hlog(began, lasted, &mut content)?;
+            publish(draft, &content)?;
         }
         Ok(())
     }

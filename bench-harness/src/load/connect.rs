@@ -107,6 +107,9 @@ struct Opening<W> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Connecting,
+    /// What the server says before TLS begins.
+    Greeting,
+    Securing,
     Shaking,
     /// The pattern that comes next.
     Subscribing(usize),
@@ -152,6 +155,8 @@ impl<W: Wire> Batch<'_, W> {
             let before = self.opening[place].stage;
             match before {
                 Stage::Connecting => self.connected(place)?,
+                Stage::Greeting => self.greeted(place).map_err(unanswered::<W>)?,
+                Stage::Securing => self.secure(place)?,
                 Stage::Shaking => self.shake(place).map_err(unanswered::<W>)?,
                 Stage::Subscribing(next) => self.subscribe(place, next)?,
                 Stage::Waiting => self.wait(place)?,
@@ -166,7 +171,7 @@ impl<W: Wire> Batch<'_, W> {
 
     fn connected(&mut self, place: usize) -> Result<(), LoadError> {
         let opening = &mut self.opening[place];
-        let socket = &opening.connection.socket;
+        let socket = &opening.connection.pipe.socket;
         let address = self.target.address;
         if let Some(source) = socket.take_error().map_err(machine("look at a socket"))? {
             return Err(LoadError::Unreachable { address, source });
@@ -178,12 +183,64 @@ impl<W: Wire> Batch<'_, W> {
         socket
             .set_nodelay(true)
             .map_err(machine("set up a socket"))?;
+        match &self.target.tls {
+            None => self.open(place),
+            Some(tls) if tls.is_first => self.begin_tls(place),
+            Some(_) => {
+                opening.stage = Stage::Greeting;
+                Ok(())
+            }
+        }
+    }
+
+    /// The driver's first word.
+    fn open(&mut self, place: usize) -> Result<(), LoadError> {
+        let opening = &mut self.opening[place];
         opening
             .connection
             .wire
             .open(&mut opening.connection.out.bytes);
         opening.connection.send()?;
         opening.stage = Stage::Shaking;
+        Ok(())
+    }
+
+    /// Waits for the server's greeting, a line: TLS begins after it.
+    fn greeted(&mut self, place: usize) -> Result<(), LoadError> {
+        let Opening {
+            connection, held, ..
+        } = &mut self.opening[place];
+        while connection.is_readable && !held.ends_with(b"\n") {
+            connection.receive_raw(held)?;
+        }
+        if held.ends_with(b"\n") {
+            return self.begin_tls(place);
+        }
+        Ok(())
+    }
+
+    fn begin_tls(&mut self, place: usize) -> Result<(), LoadError> {
+        let address = self.target.address;
+        let opening = &mut self.opening[place];
+        if let Some(tls) = &self.target.tls {
+            let begun = opening.connection.pipe.secure(tls);
+            begun.map_err(|source| LoadError::Insecure { address, source })?;
+        }
+        opening.connection.wire.secured();
+        opening.stage = Stage::Securing;
+        Ok(())
+    }
+
+    fn secure(&mut self, place: usize) -> Result<(), LoadError> {
+        let address = self.target.address;
+        let connection = &mut self.opening[place].connection;
+        let is_over = connection
+            .pipe
+            .shake_hands()
+            .map_err(|source| LoadError::Insecure { address, source })?;
+        if is_over {
+            return self.open(place);
+        }
         Ok(())
     }
 
@@ -195,7 +252,10 @@ impl<W: Wire> Batch<'_, W> {
             held,
         } = &mut self.opening[place];
         connection.send()?;
-        while connection.is_readable && connection.receive_raw(held)? {
+        // What was said before TLS is here already.
+        let mut has_more = !held.is_empty();
+        while has_more || connection.is_readable && connection.receive_raw(held)? {
+            has_more = false;
             let (consumed, state) = connection.wire.shake(held, &mut connection.out.bytes);
             match state {
                 Shake::More => {

@@ -12,12 +12,13 @@ use mio::net::TcpStream;
 
 use super::LoadError;
 use super::pacing::Clock;
+use super::pipe::Pipe;
 use super::tally::Tally;
 use crate::wire::{Event, Message, Parsed, Wire};
 
 #[derive(Debug)]
 pub(super) struct Connection<W> {
-    pub(super) socket: TcpStream,
+    pub(super) pipe: Pipe,
     pub(super) wire: W,
     pub(super) out: Outbox,
     /// The beginning of a frame whose end has not come yet.
@@ -43,7 +44,7 @@ pub(super) trait Listener<W> {
 impl<W: Wire> Connection<W> {
     pub(super) fn new(socket: TcpStream, peer: SocketAddr, wire: W) -> Connection<W> {
         Connection {
-            socket,
+            pipe: Pipe::new(socket),
             wire,
             out: Outbox::default(),
             rest: Rest::default(),
@@ -62,7 +63,7 @@ impl<W: Wire> Connection<W> {
         listener: &mut impl Listener<W>,
     ) -> Result<u32, LoadError> {
         let (kept, room) = self.rest.room(buffer);
-        let read = match self.socket.read(&mut room[kept..]) {
+        let read = match self.pipe.read(&mut room[kept..]) {
             Ok(0) => return Err(self.closed(None)),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -73,7 +74,7 @@ impl<W: Wire> Connection<W> {
             Err(error) => return Err(self.closed(Some(error))),
         };
         let now_ns = clock.now_ns();
-        if kept + read < room.len() && !self.is_ending {
+        if kept + read < room.len() && !self.is_ending && self.pipe.tells_by_length() {
             self.is_readable = false;
         }
         let (received, peer) = (&room[..kept + read], self.peer);
@@ -113,7 +114,7 @@ impl<W: Wire> Connection<W> {
     /// Reads once while the handshake is under way, and shows the driver everything that it has not consumed.
     pub(super) fn receive_raw(&mut self, held: &mut Vec<u8>) -> Result<bool, LoadError> {
         let mut piece = [0; 4096];
-        match self.socket.read(&mut piece) {
+        match self.pipe.read(&mut piece) {
             Ok(0) => Err(self.closed(None)),
             Ok(read) => {
                 held.extend_from_slice(&piece[..read]);
@@ -139,9 +140,12 @@ impl<W: Wire> Connection<W> {
     pub(super) fn send(&mut self) -> Result<bool, LoadError> {
         loop {
             if self.out.is_empty() {
-                return Ok(true);
+                return match self.pipe.finish() {
+                    Ok(is_finished) => Ok(is_finished),
+                    Err(error) => Err(self.refused_write(error)),
+                };
             }
-            match self.socket.write(&self.out.bytes[self.out.written..]) {
+            match self.pipe.write(&self.out.bytes[self.out.written..]) {
                 Ok(written) => self.out.note_written(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -153,7 +157,7 @@ impl<W: Wire> Connection<W> {
     /// A server that complains and closes makes the write fail first; what it said is still there to be read.
     fn refused_write(&mut self, error: io::Error) -> LoadError {
         let mut piece = [0; 4096];
-        if let Ok(read) = self.socket.read(&mut piece)
+        if let Ok(read) = self.pipe.read(&mut piece)
             && let Parsed::Event(_, Event::Error(said)) = self.wire.parse(&piece[..read])
         {
             let said = String::from_utf8_lossy(said).into_owned();

@@ -25,6 +25,11 @@ pub enum LoadError {
         protocol: Protocol,
         waited_s: u64,
     },
+    /// There is no TLS with it: what it shows is not believed, or it wants something else.
+    Insecure {
+        address: SocketAddr,
+        source: io::Error,
+    },
     /// It closes the connection instead of answering.
     Unanswered {
         address: SocketAddr,
@@ -86,6 +91,10 @@ impl fmt::Display for LoadError {
                 f,
                 "the server at {address} took the connection but did not answer as a {protocol} server does within \
                  {waited_s} s. Is it another kind of server, or does it wait for TLS?"
+            ),
+            LoadError::Insecure { address, source } => write!(
+                f,
+                "no TLS with the server at {address}: {source}. Check its certificate, and the authority (--tlsca)"
             ),
             LoadError::Unanswered {
                 address, protocol, ..

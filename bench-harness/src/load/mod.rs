@@ -5,6 +5,7 @@
 //! | `conductor` | the calling thread: opens the phases, waits for the load threads, adds up |
 //! | `crew` | the load threads, seen from there |
 //! | `worker` | a load thread: an epoll loop over its connections |
+//! | `pipe` | a socket, with or without TLS |
 //! | `connection` | a socket, its driver and its bytes under way |
 //! | `connect` | opens connections |
 //! | `publisher`, `subscriber`, `churn` | what a connection does |
@@ -28,6 +29,7 @@ mod crew;
 mod error;
 mod frames;
 mod pacing;
+mod pipe;
 mod plan;
 mod publisher;
 mod subscriber;
@@ -41,6 +43,7 @@ use std::sync::atomic::AtomicBool;
 
 pub use error::LoadError;
 pub(crate) use pacing::{Clock, Timer};
+pub use pipe::Tls;
 
 pub use crate::latency::Histograms;
 use crate::record::{GeneratorCost, Traffic, Verdict};
@@ -56,6 +59,8 @@ pub struct Target {
     pub address: SocketAddr,
     pub protocol: Protocol,
     pub credentials: Credentials,
+    /// `None` is without.
+    pub tls: Option<Tls>,
 }
 
 /// What belongs to this machine rather than to the scenario.

@@ -241,6 +241,7 @@ mod tests {
             address: "127.0.0.1:1".parse().unwrap(),
             protocol: crate::wire::Protocol::Nats,
             credentials: crate::wire::Credentials::default(),
+            tls: None,
         };
         let names = Names::new(&scenario, "tag");
         let shares = shares(&scenario, &target, &names, "tag", 2);

@@ -7,7 +7,6 @@
 //! | `quantity` | numbers as people write them |
 //! | `markdown`, `html` | the two pages |
 //! | `plot` | the drawings of the HTML page |
-//! | `output` | files that are there whole or not at all |
 //!
 //! Nothing is measured or judged anew here: ratios and verdicts are those of the files.
 
@@ -15,13 +14,14 @@ mod digest;
 mod html;
 mod input;
 mod markdown;
-mod output;
 mod plot;
 pub(crate) mod quantity;
 
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use crate::draft::Draft;
 
 pub use input::{Content, Input};
 
@@ -49,7 +49,7 @@ pub fn run(
     if pages.is_empty() {
         return print(&markdown(&inputs)?);
     }
-    output::write_all(&pages)
+    write_all(&pages)
 }
 
 /// The tables for the summary of a CI job.
@@ -60,6 +60,35 @@ pub fn markdown(inputs: &[Input]) -> Result<String, ReportError> {
 /// One page that needs nothing else: no script, no other file.
 pub fn html(inputs: &[Input]) -> Result<String, ReportError> {
     Ok(html::page(&digest::parts(inputs)?))
+}
+
+/// All of them or none.
+fn write_all(pages: &[(&Path, String)]) -> Result<(), ReportError> {
+    let mut drafts: Vec<Draft> = Vec::new();
+    for (path, text) in pages {
+        let failed = |error| write_error(path, error);
+        let mut draft = Draft::open(path).map_err(failed)?;
+        if drafts.iter().any(|other| other.place() == draft.place()) {
+            let path = draft.place().to_owned();
+            return Err(ReportError::SameFile { path });
+        }
+        draft.write(text.as_bytes()).map_err(failed)?;
+        drafts.push(draft);
+    }
+    for draft in drafts {
+        let place = draft.place().to_owned();
+        draft
+            .publish()
+            .map_err(|error| write_error(&place, error))?;
+    }
+    Ok(())
+}
+
+fn write_error(path: &Path, error: io::Error) -> ReportError {
+    ReportError::Write {
+        path: path.to_owned(),
+        error,
+    }
 }
 
 fn print(text: &str) -> Result<(), ReportError> {

@@ -1,5 +1,7 @@
-//! The servers that can be started: what they are ([`table`], data) and one that runs ([`process`]).
+//! The servers that can be started: what they are ([`table`], data) one that runs ([`process`]), and its
+//! certificate where it speaks TLS ([`certificate`]).
 
+pub mod certificate;
 pub mod process;
 pub mod table;
 

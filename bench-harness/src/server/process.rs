@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use super::certificate;
 use super::table::{Ready, Server};
 use crate::cost::process_listening_at;
+use crate::load::Tls;
 use crate::scenario::file::FileError;
 use crate::scenario::quantity::{Seconds, Written};
 use crate::temporary::TemporaryDirectory;
@@ -36,6 +38,8 @@ pub struct Started {
     pub address: SocketAddr,
     /// As it was started, with the port filled in.
     pub command: Vec<String>,
+    /// How to speak to it, if over TLS.
+    pub tls: Option<Tls>,
     child: Child,
     /// The process that listens: another one than the child if that is a script that started it.
     serving: u32,
@@ -131,6 +135,11 @@ fn try_start(server: &Server, program: &Path, cores: &[usize]) -> Result<Started
     };
     let directory = TemporaryDirectory::create().map_err(world)?;
     let address = free_address().map_err(world)?;
+    let tls = server
+        .tls
+        .then(|| certificate::create(directory.path()))
+        .transpose()
+        .map_err(world)?;
     let arguments = arguments(server, address.port(), directory.path());
     let log = File::create(log_of(&directory)).map_err(world)?;
     let mut command = Command::new(program);
@@ -147,6 +156,7 @@ fn try_start(server: &Server, program: &Path, cores: &[usize]) -> Result<Started
     let mut started = Started {
         serving: child.id(),
         address,
+        tls,
         command: std::iter::once(program.display().to_string())
             .chain(arguments)
             .collect(),
@@ -162,9 +172,12 @@ fn try_start(server: &Server, program: &Path, cores: &[usize]) -> Result<Started
 }
 
 fn arguments(server: &Server, port: u16, directory: &Path) -> Vec<String> {
+    let in_directory = |file: &str| directory.join(file).display().to_string();
     let filled = server.command[1..].iter().map(|argument| {
         argument
             .replace("{port}", &port.to_string())
+            .replace("{certificate}", &in_directory(certificate::CERTIFICATE))
+            .replace("{key}", &in_directory(certificate::KEY))
             .replace("{directory}", &directory.display().to_string())
     });
     filled.chain(server.flags.iter().cloned()).collect()

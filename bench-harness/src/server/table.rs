@@ -18,6 +18,8 @@ const BUILT_IN: &str = include_str!("../../servers.toml");
 
 /// The one that is looked for beside our own binary.
 pub const TRUNKLINE: &str = "trunkline";
+/// The same with TLS.
+pub const TRUNKLINE_TLS: &str = "trunkline-tls";
 
 /// One server that can be started.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -28,8 +30,11 @@ pub struct Server {
     #[serde(default)]
     pub about: String,
     pub protocol: Wire,
-    /// Program and arguments, with `{port}` and `{directory}` to be filled in.
+    /// Program and arguments, with `{port}`, `{directory}`, `{certificate}` and `{key}` to be filled in.
     pub command: Vec<String>,
+    /// Spoken to over TLS.
+    #[serde(default)]
+    pub tls: bool,
     #[serde(default)]
     pub ready: Ready,
     #[serde(default)]
@@ -133,8 +138,8 @@ fn parse(origin: &str, text: &str) -> Result<BTreeMap<String, Server>, FileError
 }
 
 impl Server {
-    const NAMES: [&str; 9] = [
-        "about", "protocol", "command", "ready", "get", "cannot", "send", "expect", "within",
+    const NAMES: [&str; 10] = [
+        "about", "protocol", "command", "tls", "ready", "get", "cannot", "send", "expect", "within",
     ];
 
     /// Where its program is: as the user said, beside our own binary (for Trunkline), or in the `PATH`.
@@ -164,7 +169,7 @@ impl Server {
     }
 
     fn beside_us(&self) -> Option<PathBuf> {
-        if self.name != TRUNKLINE {
+        if ![TRUNKLINE, TRUNKLINE_TLS].contains(&self.name.as_str()) {
             return None;
         }
         let own_directory = env::current_exe().ok()?.parent()?.to_owned();
@@ -240,7 +245,15 @@ mod tests {
     fn the_built_in_servers_are_known_and_say_how_to_get_them() {
         let table = ServerTable::built_in();
         let names: Vec<&str> = table.servers().map(|server| server.name.as_str()).collect();
-        assert_eq!(names, ["mosquitto", "nats-server", "redis", "trunkline"]);
+        let expected = [
+            "mosquitto",
+            "nats-server",
+            "nats-server-tls",
+            "redis",
+            "trunkline",
+            "trunkline-tls",
+        ];
+        assert_eq!(names, expected);
         for server in table.servers() {
             assert!(!server.get.is_empty() && !server.about.is_empty());
             let port = server.command.iter().any(|argument| argument == "{port}");

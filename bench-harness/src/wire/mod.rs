@@ -67,6 +67,9 @@ pub trait Wire: Sized + Send + 'static {
     /// A connection that has not been opened. `name` is unique among the connections of a run.
     fn new(credentials: &Credentials, name: &str) -> Self;
 
+    /// The connection is over TLS now, which some servers ask for.
+    fn secured(&mut self) {}
+
     /// What the client sends as soon as the connection stands. Nothing, if the server speaks first.
     fn open(&mut self, out: &mut Vec<u8>);
 

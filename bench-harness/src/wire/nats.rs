@@ -18,6 +18,7 @@ pub struct Nats {
     credentials: Credentials,
     name: String,
     greeting: Option<Greeting>,
+    is_secure: bool,
     last: Line,
 }
 
@@ -49,6 +50,7 @@ impl Wire for Nats {
             credentials: credentials.clone(),
             name: name.to_owned(),
             greeting: None,
+            is_secure: false,
             last: Line::default(),
         }
     }
@@ -116,6 +118,10 @@ impl Wire for Nats {
         place
     }
 
+    fn secured(&mut self) {
+        self.is_secure = true;
+    }
+
     fn flush(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"PING\r\n");
     }
@@ -152,8 +158,8 @@ impl Nats {
         let Ok(info) = serde_json::from_slice::<Value>(info) else {
             return Shake::Foreign;
         };
-        if info["tls_required"].as_bool() == Some(true) {
-            let need = "requires TLS, which the load generator does not speak yet. Turn it off for this measurement";
+        if info["tls_required"].as_bool() == Some(true) && !self.is_secure {
+            let need = "requires TLS. Say --tls, and --tlsca with its authority if this machine does not know it";
             return Shake::Unable(need.to_owned());
         }
         if self.greeting.is_none() {

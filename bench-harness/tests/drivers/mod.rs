@@ -33,6 +33,7 @@ pub(crate) fn target(protocol: Protocol, address: SocketAddr) -> Target {
         address,
         protocol,
         credentials: Credentials::default(),
+        tls: None,
     }
 }
 

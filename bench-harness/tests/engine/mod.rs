@@ -42,6 +42,7 @@ pub(crate) fn target(address: SocketAddr) -> Target {
         address,
         protocol: Protocol::Nats,
         credentials: Credentials::default(),
+        tls: None,
     }
 }
 

@@ -63,7 +63,9 @@ impl Client {
         match (self.stage, turn.settings.directory.wants_credentials()) {
             (Stage::Unconnected, true) if self.sids.is_empty() => {
                 self.stage = Stage::Unauthorized;
-                self.auth_deadline = Some(turn.now.after(turn.settings.auth_timeout));
+                if self.is_open() {
+                    self.auth_deadline = Some(turn.now.after(turn.settings.auth_timeout));
+                }
             }
             (Stage::Unconnected, true) => {
                 return Err(self.refuse(Refusal::Credentials(""), turn));
