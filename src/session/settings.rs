@@ -6,6 +6,7 @@ use crate::base::clock::WallClock;
 use crate::config::Options;
 use crate::protocol::info::ServerInfo;
 use crate::router::OutboxLimits;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub struct Settings {
     /// What the calendar says; the simulator has none.
     pub wall: WallClock,
     pub auth_timeout: Duration,
+    /// SHA-256 of the keys that clients with TLS may have; `None` is any.
+    pub pinned_keys: Option<Arc<BTreeSet<[u8; 32]>>>,
     /// Bytes of arguments on a control line.
     pub control_line_max: usize,
     /// Bytes of headers and payload together.
@@ -89,6 +92,11 @@ impl Settings {
             wall: WallClock::default(),
             info,
             auth_timeout: options.auth_timeout,
+            pinned_keys: options
+                .tls
+                .as_ref()
+                .and_then(|tls| tls.pinned_certs.clone())
+                .map(Arc::new),
             control_line_max: options.max_control_line as usize,
             payload_max: options.max_payload as usize,
             subscriptions_max: limited(options.max_subscriptions as usize),

@@ -199,7 +199,8 @@ impl Shard {
     pub fn open(&mut self, id: ConnectionId, secured: Option<Box<Secured>>) {
         self.with_client(id, |client, turn| {
             client.open(secured, turn);
-            Ok(())
+            // A reload may have come between the handshake's beginning and its end.
+            client.compare_key(turn)
         });
         if let Some(client) = self.client(id) {
             let deadline = client.deadline();

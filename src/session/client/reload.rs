@@ -18,6 +18,9 @@ use std::sync::Arc;
 impl Client {
     /// The settings have changed from those `before` to those of the turn.
     pub fn reload(&mut self, before: &Settings, turn: &mut Turn<'_>) -> Handled {
+        if before.pinned_keys != turn.settings.pinned_keys {
+            self.compare_key(turn)?;
+        }
         if self.is_being_checked() {
             return Ok(());
         }
@@ -56,6 +59,22 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Other keys are pinned now than when it shook hands.
+    ///
+    /// nats-server means to do this too, and looks at the old pins.
+    pub fn compare_key(&self, turn: &mut Turn<'_>) -> Handled {
+        let (Some(pinned), Some(secured)) = (&turn.settings.pinned_keys, self.secured()) else {
+            return Ok(());
+        };
+        let own = secured.peer.first();
+        if own.is_some_and(|own| pinned.contains(&own.key_sha256)) {
+            return Ok(());
+        }
+        let text = "Disconnected due to pinned certs reload";
+        turn.log.add(Level::Info, self.labelled(text));
+        Err(CloseReason::TlsHandshakeFailure)
     }
 
     /// It has not said who it is. nats-server closes it if it would have to.
