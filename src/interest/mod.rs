@@ -19,6 +19,7 @@ mod cache;
 mod epochs;
 mod fanout;
 mod groups;
+mod reload;
 mod scouted;
 mod shadows;
 mod space;
@@ -249,8 +250,8 @@ impl Interest {
         self.responses = prefix.into();
     }
 
-    /// From now on answers leave a connection out for these subjects. It has no subscriptions at the moment: answers that
-    /// are remembered do not change.
+    /// From now on answers leave a connection out for these subjects. Answers that are remembered do not change: of one that
+    /// has subscriptions, whoever calls this calls [`Interest::distrust_all`] too.
     pub fn hide(&mut self, connection: u32, hidden: Option<Arc<PatternSet>>) {
         match hidden {
             Some(hidden) => self.hidden.insert(connection, hidden),

@@ -156,6 +156,15 @@ impl Router {
         }
     }
 
+    /// Goes on with other accounts and options. What crosses between accounts is as it is now for every message that comes
+    /// next; responses that are on their way still find whoever waits for them.
+    pub fn reload(&mut self, accounts: &Arc<Accounts>, limits: OutboxLimits, trace: bool) {
+        let Router { interest, mesh, .. } = self;
+        interest.reload(accounts, &mut |wants| mesh.announce(wants));
+        self.outboxes.set_limits(limits);
+        Observed::watch_all(&mut self.observed, trace);
+    }
+
     pub fn set_now(&mut self, now: Now) {
         self.now = now;
         self.outboxes.set_now(now);
@@ -225,7 +234,13 @@ impl Router {
             .is_some_and(|observed| !observed.is_empty())
     }
 
-    /// From now on messages of these subjects are not delivered to a connection, which has no subscriptions at the moment.
+    /// Makes all answers anew: somebody may hear of other subjects now.
+    pub fn distrust_answers(&mut self) {
+        self.interest.distrust_all();
+    }
+
+    /// From now on messages of these subjects are not delivered to a connection. If it has subscriptions,
+    /// [`Router::distrust_answers`] is to be called too.
     pub fn hide(&mut self, connection: u32, hidden: Option<Arc<PatternSet>>) {
         self.interest.hide(connection, hidden);
     }
