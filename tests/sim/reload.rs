@@ -11,9 +11,10 @@ use super::world::{World, adjusted};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use trunkline::auth::NonceKey;
+use trunkline::base::ids::AccountId;
+use trunkline::config::Options;
 use trunkline::config::account::{Export, ExportKind, Import, ImportKind, ResponseKind};
 use trunkline::config::authorization::{Auth, Permissions, SubjectRules};
-use trunkline::config::{Account, Options};
 use trunkline::session::settings::Settings;
 
 /// What shards have been told and what they have not taken over yet.
@@ -69,12 +70,18 @@ impl World {
 
     /// A shard takes over what has come to it.
     pub(crate) fn follow_reloads(&mut self, index: usize) {
-        while let Some((_, settings)) =
-            self.reloads.waiting[index].pop_front_if(|(due, _)| *due <= self.steps)
-        {
+        while let Some(settings) = self.next_due(index) {
             self.cores[index].shard.reload(&settings);
             self.work.reloads += 1;
         }
+    }
+
+    fn next_due(&mut self, index: usize) -> Option<Arc<Settings>> {
+        let waiting = &mut self.reloads.waiting[index];
+        let is_due = waiting.front().is_some_and(|(due, _)| *due <= self.steps);
+        is_due
+            .then(|| waiting.pop_front())?
+            .map(|(_, settings)| settings)
     }
 
     fn renewed(&self, options: &Options) -> Arc<Settings> {
@@ -88,20 +95,21 @@ impl World {
 /// The same accounts, written differently.
 fn varied(mut options: Options, count: u32) -> Options {
     let first = options.accounts.len() - geography::ACCOUNTS;
-    let ids: Vec<_> = (first..options.accounts.len()).collect();
-    for index in &ids {
-        let account = &mut options.accounts[*index];
+    for index in first..options.accounts.len() {
+        let next = first + (index + 1 - first) % geography::ACCOUNTS;
+        let account = &mut options.accounts[index];
         if count % 2 == 1 {
             account.imports.reverse();
         }
         if count % 3 == 1 {
             account.exports.insert(0, idle_export());
         }
-    }
-    if count % 3 != 0 {
-        let (from, to) = (options.accounts.len() - 1, first);
-        let import = idle_import(&options.accounts[from], &options);
-        options.accounts[to].imports.insert(0, import);
+        if !count.is_multiple_of(3) {
+            account.imports.insert(0, idle_stream(next));
+        }
+        if count % 5 < 3 {
+            account.imports.insert(0, idle_service(next));
+        }
     }
     if let Auth::Users(users) = &mut options.auth
         && count % 4 < 2
@@ -134,20 +142,32 @@ fn idle_export() -> Export {
 }
 
 /// What concerns every subscription to anything that begins with `a`, and brings nothing.
-fn idle_import(from: &Account, options: &Options) -> Import {
-    let index = options
-        .accounts
-        .iter()
-        .position(|account| account.name == from.name);
-    let index = index.and_then(|index| u16::try_from(index).ok());
+fn idle_stream(from: usize) -> Import {
     Import {
-        from: trunkline::base::ids::AccountId(index.expect("it is there")),
+        from: id(from),
         subject: "idle.*".to_owned(),
         kind: ImportKind::Stream {
             to: Some("a.*".to_owned()),
         },
         allow_trace: false,
     }
+}
+
+/// It takes the place of the service that came first before.
+fn idle_service(from: usize) -> Import {
+    Import {
+        from: id(from),
+        subject: "idle.service".to_owned(),
+        kind: ImportKind::Service {
+            to: None,
+            share: false,
+        },
+        allow_trace: false,
+    }
+}
+
+fn id(index: usize) -> AccountId {
+    AccountId(u16::try_from(index).expect("few"))
 }
 
 fn without_imports(mut options: Options) -> Options {
