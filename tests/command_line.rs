@@ -259,7 +259,7 @@ fn what_is_missing_is_refused_and_not_ignored() {
     for words in [
         &["--jetstream"][..],
         &["-m", "8222"],
-        &["--tls=false"],
+        &["-js=false"],
         &["-s"],
     ] {
         let output = run(BROKER, words);

@@ -50,6 +50,8 @@ pub(crate) struct Knobs {
     pub(crate) unsubscribes: u32,
     pub(crate) large_payloads: u32,
     pub(crate) stall_steps: u32,
+    /// Whether messages ask to be traced. They are messages like others; what is told of them nobody wants.
+    pub(crate) traces: bool,
     /// Whether clients are in several accounts, between which streams and services are imported.
     pub(crate) has_accounts: bool,
 }
@@ -119,6 +121,7 @@ impl Knobs {
                 *pick(rng, &[0, 10, 40])
             },
             stall_steps: *pick(rng, &[2, 100, 1_000]),
+            traces: mutant == Mutant::None && chance(rng, 30),
             // Clients of different accounts meet less, and rare mistakes need all that can be had.
             has_accounts: match mutant {
                 Mutant::None => chance(rng, 40),

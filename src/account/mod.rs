@@ -28,7 +28,7 @@ pub use stream::StreamImport;
 
 use crate::base::ids::AccountId;
 use crate::config;
-use crate::config::account::{AccountLimits, ImportKind};
+use crate::config::account::{AccountLimits, ImportKind, MessageTrace};
 use crate::subject::{Destination, Mappings};
 use export::Exports;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,6 +51,8 @@ pub struct Account {
     pub streams: Vec<StreamImport>,
     pub services: ServiceImports,
     pub mappings: Mappings,
+    /// Where messages with a sampled trace context are traced to.
+    pub message_trace: Option<MessageTrace>,
     exports: Exports,
     connections: Connections,
 }
@@ -74,6 +76,7 @@ impl Accounts {
                 streams: Vec::new(),
                 services: ServiceImports::default(),
                 mappings: mappings(account)?,
+                message_trace: account.message_trace.clone(),
                 exports: Exports::new(account),
                 connections: Connections::default(),
             });

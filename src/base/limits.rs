@@ -64,8 +64,9 @@ pub const IMPORT_CHAIN_MAX: usize = 32;
 /// one that would have expired first is given up: its response finds nobody.
 pub const RESPONSES_AWAITED_MAX: usize = 1 << 20;
 
-/// Awaited responses that are looked through when a wildcard subscription ends; with more, each waits for its threshold.
-pub const RESPONSES_SEARCHED_MAX: usize = 4096;
+/// Awaited responses that are looked through when a wildcard subscription ends: some 10 µs, while thousands may end at once.
+/// With more, each waits for its threshold.
+pub const RESPONSES_SEARCHED_MAX: usize = 256;
 
 /// Parcels that may wait on full lanes before responses that would have to go over a second lane are dropped and counted.
 pub const RELAYED_PARCELS_MAX: usize = 64;
@@ -77,6 +78,9 @@ pub const UNPROVEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Passwords that wait to be compared, per worker. At 60 ms each the last would wait for half a minute, longer than any
 /// client does.
 pub const PASSWORD_CHECKS_MAX: usize = 512;
+
+/// Traced messages of one shard that wait to hear from other shards what became of them there.
+pub const TRACES_WAITING_MAX: usize = 1024;
 
 /// Subjects for which a connection with permissions remembers whether it may publish to them (as nats-server).
 pub const REMEMBERED_SUBJECTS_MAX: usize = 128;

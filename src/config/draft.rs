@@ -100,6 +100,7 @@ impl Draft {
             _ => return contradiction("Can not have a single user/pass and a users array"),
         };
         options.trace_verbose &= options.trace;
+        options.trace_headers &= options.trace;
         options.check()?;
         Ok(options)
     }
@@ -167,8 +168,13 @@ fn add_anybody(users: &mut Vec<User>) -> String {
     name
 }
 
+/// Whether a user was made for clients without credentials.
+pub fn is_anybody(name: &str) -> bool {
+    name.starts_with(ANYBODY)
+}
+
 /// The name of the user that is made for clients without credentials; nats-server makes a new one up at each start.
-pub(super) const ANYBODY: &str = "nats-anybody";
+const ANYBODY: &str = "nats-anybody";
 
 const CREDENTIALS: &[&str] = &[
     "authorization.user",

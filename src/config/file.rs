@@ -13,11 +13,11 @@
 pub(super) mod accounts;
 mod crossings;
 mod cycles;
-mod exported;
 mod exports;
 mod gathered;
 mod imports;
 pub(super) mod mappings;
+mod patterns;
 pub(super) mod permissions;
 pub(super) mod proxies;
 mod subjects;

@@ -31,14 +31,13 @@ pub use authorization::{Auth, Permissions, User};
 pub use command_line::{
     Action, CommandLineError, SignalCommand, SignalRequest, parse_command_line,
 };
-pub use draft::Draft;
+pub use draft::{Draft, is_anybody};
 pub use file::{Configured, FileRequest};
 pub use identity::Identity;
 pub use secret::Secret;
 pub use tls::Tls;
 
 use authorization::Credentials;
-use draft::ANYBODY;
 use duration::GoDuration;
 use go_text::go_quote;
 
@@ -65,6 +64,8 @@ pub struct Options {
     pub trace: bool,
     /// Trace the system account too. Never set without `trace`.
     pub trace_verbose: bool,
+    /// Of messages, show the headers only. Never set without `trace`.
+    pub trace_headers: bool,
     /// Stamp log lines with the time.
     pub logtime: bool,
     pub logtime_utc: bool,
@@ -226,6 +227,7 @@ impl Options {
             ports_file_dir: None,
             debug: false,
             trace: false,
+            trace_headers: false,
             trace_verbose: false,
             logtime: false,
             logtime_utc: false,
@@ -326,11 +328,6 @@ impl HostPort {
         let host = host.trim().to_owned();
         (!host.is_empty()).then_some(HostPort { host, port })
     }
-}
-
-/// Whether a user was made for clients without credentials.
-pub fn is_anybody(name: &str) -> bool {
-    name.starts_with(ANYBODY)
 }
 
 /// Below this nats-server's configuration file refuses `lame_duck_duration`. Its command line has no such flag;

@@ -6,7 +6,9 @@
 //! - Every default passes its own row's parser and range (tested).
 //! - A zero means the default where nats-server says so ([`Zero::Default`]), and itself elsewhere.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use self::blocks::{ANY, BLOCKS, LIST, LIST_OR_MAP, MAP, TEXT};
@@ -297,7 +299,12 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 
 /// The row of a key in a file, `section.key` inside a section or block, in lower case.
 pub fn find_key(path: &str) -> Option<&'static Row> {
-    rows().find(|row| row.config_keys.contains(&path))
+    /// By key: a file may have a hundred thousand.
+    static ROWS: LazyLock<BTreeMap<&str, &Row>> = LazyLock::new(|| {
+        let keys_of = |row: &'static Row| row.config_keys.iter().map(move |key| (*key, row));
+        rows().flat_map(keys_of).collect()
+    });
+    ROWS.get(path).copied()
 }
 
 /// Whether `path` is a map whose keys are options themselves. A block is none: it has a reader.
@@ -503,6 +510,9 @@ pub static TABLE: &[Row] = &[
             draft.options.trace = on;
             draft.options.trace_verbose = on;
         }), "Debug and verbose trace (traces system account as well)"),
+    row(Group::Logging, &["trace_headers"], "",
+        Kind::Switch(|draft, on| { draft.options.trace = on; draft.options.trace_headers = on; }),
+        "Trace the raw protocol, of messages the headers only").config(&["trace_headers"], Reload::Live),
     row(Group::Logging, &["log_size_limit"], "<limit>",
         Kind::Size(0..=i64::MAX, Zero::Itself, |draft, value| draft.options.log_size_limit = fit(value)),
         "Logfile size at which a new one is begun (default: never)")
@@ -671,7 +681,6 @@ pub static TABLE: &[Row] = &[
     unsupported_key(&["resolver_tls"]),
     unsupported_key(&["server_metadata"]),
     unsupported_key(&["server_tags"]),
-    unsupported_switch(&["trace_headers"]),
     unsupported_key(&["trusted_keys", "trusted"]),
     unsupported_key(&["websocket", "ws"]),
 

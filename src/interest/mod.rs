@@ -28,7 +28,7 @@ mod trie;
 #[cfg(test)]
 mod tests;
 
-use crate::account::Accounts;
+use crate::account::{Accounts, StreamImport};
 use crate::base::ids::{AccountId, ShardId, ShardSet};
 use crate::base::slab::Slab;
 use crate::base::small_bytes::SmallBytes;
@@ -266,6 +266,11 @@ impl Interest {
     pub fn wish_of(&self, id: SubscriptionId) -> (AccountId, &[u8]) {
         let wanted = &self.patterns[self.subscriptions[id].pattern];
         (wanted.layer.account(), wanted.pattern.as_slice())
+    }
+
+    /// For a subscription that a stream import made: the importing account, and the import.
+    pub fn import_of(&self, id: SubscriptionId) -> Option<(AccountId, &StreamImport)> {
+        self.shadows.import_of(id, &self.accounts)
     }
 
     /// Messages given to a subscription of this shard since it was made. What comes through a stream import is not
@@ -536,7 +541,7 @@ impl Interest {
         };
         match self.shadows.import_of(id, &self.accounts) {
             None => hidden.matches(subject, queue),
-            Some(import) => hidden.matches(&import.subject_here(subject), queue),
+            Some((_, import)) => hidden.matches(&import.subject_here(subject), queue),
         }
     }
 
@@ -585,7 +590,7 @@ impl Interest {
             let sid = subscription.sid.as_slice();
             match self.shadows.import_of(id, &self.accounts) {
                 None => fanout.target(subject, sid, subscription.connection, id),
-                Some(import) => {
+                Some((_, import)) => {
                     let here = import.subject_here(subject);
                     fanout.target(&here, sid, subscription.connection, id)
                 }

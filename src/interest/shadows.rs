@@ -64,14 +64,15 @@ impl Shadows {
         self.made_by.contains_key(&id)
     }
 
-    /// The import that made a shadow; `None` for what is none.
+    /// The importing account and the import that made a shadow; `None` for what is none.
     pub(super) fn import_of<'a>(
         &self,
         id: SubscriptionId,
         accounts: &'a Accounts,
-    ) -> Option<&'a StreamImport> {
+    ) -> Option<(AccountId, &'a StreamImport)> {
         let (importer, import) = self.made_by.get(&id)?;
-        accounts.get(*importer)?.streams.get(*import)
+        let import = accounts.get(*importer)?.streams.get(*import)?;
+        Some((*importer, import))
     }
 
     /// The first wish of importers for a pattern of an account.

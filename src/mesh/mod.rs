@@ -21,7 +21,7 @@ use crate::protocol::message::Run;
 use bytes::Bytes;
 use std::collections::VecDeque;
 
-pub use parcel::{Carried, Item, Items, Parcel, Routing, Sender};
+pub use parcel::{Carried, Item, Items, Parcel, Report, Routing, Sender, Ticket};
 
 /// The lane ends of one shard.
 #[derive(Debug)]
@@ -102,6 +102,25 @@ impl Mesh {
         picks: impl Iterator<Item = &'p [u8]>,
     ) {
         self.open(to).put_messages(run, shared, routing, picks);
+    }
+
+    /// Packs a message whose way is traced.
+    pub fn send_traced<'p>(
+        &mut self,
+        to: ShardId,
+        ticket: Ticket,
+        run: &Run<'_>,
+        shared: Option<&Bytes>,
+        routing: Routing,
+        picks: impl Iterator<Item = &'p [u8]>,
+    ) {
+        self.open(to)
+            .put_traced(ticket, run, shared, routing, picks);
+    }
+
+    /// Tells the shard of a publisher what became of a traced message here.
+    pub fn report(&mut self, to: ShardId, report: Report<'_>) {
+        self.open(to).put_report(report);
     }
 
     /// Tells another shard who publishes the response that comes next.

@@ -7,6 +7,8 @@
 //! | `Pause` | a publisher of yours fills an outbox of ours | harmless: the publisher goes on unslowed |
 //! | `Responder` | who publishes the response that comes next | harmless: the measurement names nobody |
 //! | `Resume` | that outbox has drained | harmless: a pause ends by itself |
+//! | `Traced` | a message whose way is traced | as `Messages` |
+//! | `Report` | what became of such a message here | as `Messages` |
 //!
 //! Invariants
 //! - What the writer packs the reader unpacks: both ends are this file, so a broken parcel is our own mistake and panics.
@@ -45,6 +47,30 @@ pub enum Item<'a> {
     },
     Pause(ConnectionId),
     Resume(ConnectionId),
+    Traced(Ticket, Carried<'a>),
+    Report(Report<'a>),
+}
+
+/// Goes with a message whose way is traced: what the shard of its publisher wants to hear of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Names the trace on that shard.
+    pub number: u32,
+    /// This copy's share in the message. The trace is whole when all shares have been reported.
+    pub weight: u32,
+    /// Where the message was published.
+    pub account: AccountId,
+    /// It is not delivered.
+    pub only: bool,
+}
+
+/// What became of a traced message on another shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report<'a> {
+    pub number: u32,
+    pub weight: u32,
+    /// Rendered, with commas between.
+    pub steps: &'a [u8],
 }
 
 /// Messages on their way to another shard.
@@ -87,6 +113,8 @@ const MESSAGES: u8 = 2;
 const PAUSE: u8 = 3;
 const RESUME: u8 = 4;
 const RESPONDER: u8 = 5;
+const TRACED: u8 = 6;
+const REPORT: u8 = 7;
 
 const NO_HEADERS: u32 = u32::MAX;
 
@@ -317,6 +345,30 @@ impl Parcel {
         self.put_connection(publisher);
     }
 
+    /// Packs a message whose way is traced.
+    pub fn put_traced<'p>(
+        &mut self,
+        ticket: Ticket,
+        run: &Run<'_>,
+        shared: Option<&Bytes>,
+        routing: Routing,
+        picks: impl Iterator<Item = &'p [u8]>,
+    ) {
+        self.packed.push(TRACED);
+        self.put_number(ticket.number);
+        self.put_number(ticket.weight);
+        self.put_number(u32::from(ticket.account.0));
+        self.packed.push(u8::from(ticket.only));
+        self.put_messages(run, shared, routing, picks);
+    }
+
+    pub fn put_report(&mut self, report: Report<'_>) {
+        self.packed.push(REPORT);
+        self.put_number(report.number);
+        self.put_number(report.weight);
+        self.put_bytes(report.steps);
+    }
+
     /// The items, in order.
     pub fn items(&self) -> Items<'_> {
         Items {
@@ -391,6 +443,16 @@ impl<'a> Iterator for Items<'a> {
             },
             PAUSE => Item::Pause(self.take_connection()),
             RESUME => Item::Resume(self.take_connection()),
+            TRACED => {
+                let ticket = self.take_ticket();
+                let [_kind] = self.take_array();
+                Item::Traced(ticket, self.take_messages())
+            }
+            REPORT => Item::Report(Report {
+                number: self.take_number(),
+                weight: self.take_number(),
+                steps: self.take_bytes(),
+            }),
             other => unreachable!("no item of kind {other} is ever packed"),
         })
     }
@@ -402,7 +464,8 @@ impl<'a> Items<'a> {
         let mut items = self.clone();
         std::iter::from_fn(move || match items.next()? {
             Item::Messages(carried) => Some((carried.scope, carried.run.first.subject)),
-            Item::Wants { .. } | Item::Responder { .. } | Item::Pause(_) | Item::Resume(_) => None,
+            Item::Wants { .. } | Item::Responder { .. } => None,
+            Item::Pause(_) | Item::Resume(_) | Item::Traced(..) | Item::Report(_) => None,
         })
     }
 
@@ -472,6 +535,18 @@ impl<'a> Items<'a> {
         bytes
     }
 
+    fn take_ticket(&mut self) -> Ticket {
+        let (number, weight) = (self.take_number(), self.take_number());
+        let account = u16::try_from(self.take_number()).expect("an account was packed");
+        let [only] = *self.take_array();
+        Ticket {
+            number,
+            weight,
+            account: AccountId(account),
+            only: only != 0,
+        }
+    }
+
     fn take_connection(&mut self) -> ConnectionId {
         ConnectionId {
             slot: self.take_number(),
@@ -536,6 +611,12 @@ mod tests {
                 let picks = picks.iter().map(|pick| pick.as_bytes().to_vec()).collect();
                 expected.push((subject.as_bytes().to_vec(), tails, share.then_some(0), picks, *plain, *hops));
             }
+            let ticket = Ticket { number: weight, weight: 1 << 31, account: AccountId(u16::MAX), only: weight % 2 == 0 };
+            let traced = Message { subject: b"t", tail: b"2\r\nhi\r\n", line_len: 3, reply_len: 0, header_len: None };
+            let routing = Routing { scope: scopes[1], publisher, plain: true, echo: false, hops: 2 };
+            parcel.put_traced(ticket, &Run::of_one(traced), None, routing, std::iter::once(&b"q"[..]));
+            let report = Report { number: 7, weight, steps: b"{},{}" };
+            parcel.put_report(report);
             parcel.put_responder(AccountId(u16::MAX), b"_R_.a.b.T", b"{}");
             parcel.put_pause(publisher.connection);
             let mut items = parcel.items();
@@ -555,6 +636,10 @@ mod tests {
                 prop_assert_eq!((carried.plain, carried.hops, carried.publisher), (plain, hops, publisher));
                 prop_assert_eq!(carried.scope, scopes[usize::from(plain)]);
             }
+            let Some(Item::Traced(other, carried)) = items.next() else { panic!("the traced one is missing") };
+            prop_assert_eq!((other, carried.run.first), (ticket, traced));
+            prop_assert_eq!(carried.picks().collect::<Vec<_>>(), [b"q"]);
+            prop_assert!(matches!(items.next(), Some(Item::Report(other)) if other == report));
             let responder = items.next();
             let Some(Item::Responder { account: AccountId(u16::MAX), subject: b"_R_.a.b.T", info: b"{}" }) = responder else {
                 panic!("the responder came out as {responder:?}");

@@ -9,6 +9,7 @@
 //! | [`info`] | the JSON of `INFO` |
 //! | [`client_info`] | the JSON about a client, for services and events |
 //! | [`headers`] | header blocks |
+//! | [`trace_request`], [`trace_event`] | message tracing: what headers ask for, and the JSON of the answer |
 //! | [`reply`] | what else the server says: `PONG`, `+OK`, `-ERR`, the 503 of no-responders |
 
 pub mod client_info;
@@ -19,3 +20,5 @@ pub mod message;
 pub mod op;
 pub mod parser;
 pub mod reply;
+pub mod trace_event;
+pub mod trace_request;

@@ -17,12 +17,13 @@
 //! - Nobody gets a message twice through one export: a chain that comes to it again ends there.
 
 use super::latency::{self, Failure, Outcome};
+use super::message_trace::{Journal, Unwatched};
 use super::replies::Awaited;
 use super::{Publisher, Router, hops_of};
 use crate::account::{ExportId, ServiceImport};
 use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ConnectionId, ShardId};
-use crate::base::limits::{IMPORT_CHAIN_MAX, RELAYED_PARCELS_MAX};
+use crate::base::limits::{IMPORT_CHAIN_MAX, RELAYED_PARCELS_MAX, SHARED_TAIL_BYTES};
 use crate::config::account::ResponseKind;
 use crate::interest::{Hop, Layer, Memo, Route, Scope, SubscriptionId, Wants};
 use crate::mesh::{Carried, Sender};
@@ -54,10 +55,12 @@ pub(super) struct Journey<'a> {
     /// What services are told of the requester, since the first was.
     told: Option<ClientInfo>,
     share: bool,
+    /// What happens to it is noted there.
+    pub(super) journal: Option<&'a mut Journal>,
 }
 
 impl<'a> Journey<'a> {
-    fn new(sender: Sender, echo: bool, describe: Describe<'a>) -> Journey<'a> {
+    pub(super) fn new(sender: Sender, echo: bool, describe: Describe<'a>) -> Journey<'a> {
         Journey {
             sender,
             echo,
@@ -65,6 +68,7 @@ impl<'a> Journey<'a> {
             passed: Vec::new(),
             told: None,
             share: false,
+            journal: None,
         }
     }
 
@@ -109,7 +113,11 @@ impl Router {
 
     /// A response has come over a lane; of who sent it the account is known.
     #[cold]
-    pub(super) fn respond_from_afar(&mut self, carried: &Carried<'_>) {
+    pub(super) fn respond_from_afar(
+        &mut self,
+        carried: &Carried<'_>,
+        journal: Option<&mut Journal>,
+    ) {
         let account = carried.scope.account();
         let name = self.interest.accounts().name(account).to_owned();
         let describe = |_| ClientInfo {
@@ -117,8 +125,20 @@ impl Router {
             ..ClientInfo::default()
         };
         let mut journey = Journey::new(carried.publisher, carried.echo, &describe);
+        journey.journal = journal;
+        self.hear_response(account, &carried.run.first, carried.shared, &mut journey);
+    }
+
+    /// Passes a response on, or counts why not.
+    fn hear_response(
+        &mut self,
+        account: AccountId,
+        message: &Message<'_>,
+        shared: Option<&Bytes>,
+        journey: &mut Journey<'_>,
+    ) {
         let congested = self.counters.dropped_responses_congested;
-        let reached = self.respond(account, &carried.run.first, &mut journey);
+        let reached = self.respond(account, message, shared, journey);
         if !reached && self.counters.dropped_responses_congested == congested {
             self.counters.dropped_interest_gone += 1;
         }
@@ -174,13 +194,20 @@ impl Router {
             echo: journey.echo || scope.is_served(),
             memo: &mut memo,
         };
-        let mut reached = self.publish_here(scope, publisher, *message, shared);
+        let mut reached = match &mut journey.journal {
+            None => self.publish_here(scope, publisher, *message, shared, Unwatched),
+            Some(journal) => self.publish_here(scope, publisher, *message, shared, &mut **journal),
+        };
         for hop in hops.iter().flatten() {
             reached |= match hop {
                 Hop::Request { import, subject } => {
                     self.request(scope.account(), *import, subject, message, journey)
                 }
-                Hop::Response => self.respond(scope.account(), message, journey),
+                Hop::Response => {
+                    self.hear_response(scope.account(), message, shared, journey);
+                    // As in nats-server, a response has reached somebody, wanted or not.
+                    true
+                }
             };
         }
         reached
@@ -211,11 +238,24 @@ impl Router {
             .unwrap_or_default();
         let before = (journey.told.clone(), journey.share);
         let told = self.introduce(importer, import, journey);
+        let subject = self.mapped(import.from, subject);
+        let allows_trace = accounts
+            .export(import.export)
+            .is_some_and(|export| export.allow_trace);
+        let crossing = journey.cross(
+            import.from,
+            message.subject,
+            subject.as_deref(),
+            allows_trace,
+        );
         let headers = headers::with(message.headers(), REQUEST_INFO, told.as_bytes());
+        let headers = crossing.headers(&headers);
         let mut tail = Vec::with_capacity(reply.len() + headers.len() + message.tail.len());
         let line = write_tail(&mut tail, &reply, &headers, message.payload());
         let narrow = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let reached = self.mapped(import.from, subject).is_some_and(|subject| {
+        let tail = Bytes::from(tail);
+        let shared = (tail.len() >= SHARED_TAIL_BYTES).then_some(&tail);
+        let reached = subject.filter(|_| crossing.goes_on).is_some_and(|subject| {
             let message = Message {
                 subject: &subject,
                 tail: &tail,
@@ -224,12 +264,17 @@ impl Router {
                 header_len: Some(narrow(headers.len())),
             };
             journey.passed.push(import.export);
-            let reached = self.travel(Scope::served(import.from), &message, None, journey);
+            let reached = self.travel(Scope::served(import.from), &message, shared, journey);
             journey.passed.pop();
             reached
         });
         (journey.told, journey.share) = before;
-        if !reached && let Some(awaited) = awaited.and_then(|key| self.replies.remove(key)) {
+        let is_asked = crossing.is_asked;
+        journey.come_back(crossing);
+        if (!reached || !is_asked)
+            && let Some(awaited) = self.replies.take(import.from, &reply)
+            && !reached
+        {
             self.report_failure(&awaited, Failure::Unavailable);
         }
         reached
@@ -240,6 +285,7 @@ impl Router {
         &mut self,
         exporter: AccountId,
         message: &Message<'_>,
+        shared: Option<&Bytes>,
         journey: &mut Journey<'_>,
     ) -> bool {
         let Some(key) = self.replies.find(exporter, message.subject) else {
@@ -271,34 +317,44 @@ impl Router {
             let responder = introduced.unwrap_or_else(|| (journey.describe)(Detail::Full));
             self.report(exporter, &measured, &Outcome::Answered(Box::new(responder)));
         }
+        let to = self
+            .may_relay()
+            .then(|| self.mapped(importer, &reply))
+            .flatten();
+        let crossing = journey.cross(importer, message.subject, to.as_deref(), false);
         let mut tail = Vec::new();
-        let mut moved = *message;
-        if let Some(key) = answer {
-            let subject = self.replies.subject(key);
-            let line = write_tail(&mut tail, &subject, message.headers(), message.payload());
+        let (mut moved, mut shared) = (*message, shared);
+        let answer = answer.map(|key| self.replies.subject(key));
+        if answer.is_some() || crossing.is_traced {
+            let subject = answer.as_deref().unwrap_or_default();
+            let headers = crossing.headers(message.headers());
+            let line = write_tail(&mut tail, subject, &headers, message.payload());
             let narrow = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
             (moved.line_len, moved.reply_len) = (narrow(line.len()), narrow(subject.len()));
+            moved.header_len = (!headers.is_empty()).then(|| narrow(headers.len()));
             moved.tail = &tail;
+            shared = None;
         }
-        let reached = self.may_relay()
-            && self.mapped(importer, &reply).is_some_and(|subject| {
-                let moved = Message {
-                    subject: &subject,
-                    ..moved
-                };
-                journey.passed.push(export);
-                let reached = self.travel(Scope::served(importer), &moved, None, journey);
-                journey.passed.pop();
-                reached
-            });
+        let reached = to.filter(|_| crossing.goes_on).is_some_and(|subject| {
+            let moved = Message {
+                subject: &subject,
+                ..moved
+            };
+            journey.passed.push(export);
+            let reached = self.travel(Scope::served(importer), &moved, shared, journey);
+            journey.passed.pop();
+            reached
+        });
+        journey.come_back(crossing);
         let is_last = kind == ResponseKind::Singleton || message.size() == 0;
+        // By its subject: what has happened meanwhile may have made its slot another's.
         if !reached || is_last {
-            self.replies.remove(key);
-        } else {
+            self.replies.take(exporter, message.subject);
+        } else if let Some(key) = self.replies.find(exporter, message.subject) {
             self.replies.refresh(key, self.now);
         }
-        if !reached && let Some(key) = answer {
-            self.replies.remove(key);
+        if !reached && let Some(subject) = answer {
+            self.replies.take(importer, &subject);
         }
         reached
     }
@@ -464,3 +520,6 @@ impl Router {
         serde_json::to_string(told).expect("plain data turns into JSON")
     }
 }
+
+#[cfg(test)]
+mod tests;

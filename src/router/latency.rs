@@ -121,7 +121,7 @@ impl Router {
             metric.total = took + way;
         }
         let json = serde_json::to_vec(&metric).expect("plain data turns into JSON");
-        self.say(exporter, measured.subject.as_bytes(), &json);
+        self.say(exporter, measured.subject.as_bytes(), b"", &json);
     }
 
     /// Publishes that a response will not come, if its request is measured.
@@ -132,15 +132,22 @@ impl Router {
     }
 
     /// Publishes in an account in the server's own name.
-    fn say(&mut self, account: AccountId, subject: &[u8], payload: &[u8]) {
-        let mut tail = Vec::with_capacity(payload.len() + 16);
-        let line = write_tail(&mut tail, b"", b"", payload);
+    pub(super) fn say(
+        &mut self,
+        account: AccountId,
+        subject: &[u8],
+        headers: &[u8],
+        payload: &[u8],
+    ) {
+        let mut tail = Vec::with_capacity(headers.len() + payload.len() + 16);
+        let line = write_tail(&mut tail, b"", headers, payload);
         let message = Message {
             subject,
             tail: &tail,
             line_len: u32::try_from(line.len()).unwrap_or(u32::MAX),
             reply_len: 0,
-            header_len: None,
+            header_len: (!headers.is_empty())
+                .then(|| u32::try_from(headers.len()).unwrap_or(u32::MAX)),
         };
         let describe = |_| ClientInfo::default();
         let mut journey = Journey::of_the_server(self.mesh.shard(), &describe);

@@ -14,6 +14,7 @@
 mod batch;
 mod imports;
 mod latency;
+mod message_trace;
 mod observed;
 mod outbox;
 mod replies;
@@ -23,6 +24,7 @@ use crate::base::clock::{Now, WallClock};
 use crate::base::ids::{AccountId, ShardId, ShardSet};
 use crate::base::limits::{QUEUE_HOPS_MAX, SHARED_TAIL_BYTES};
 use crate::base::rng::Rng;
+use crate::base::slab::Slab;
 use crate::interest::{
     Answer, Fanout, GroupFanout, Hop, Interest, Layer, Memo, Route, Scope, SubscriptionId, Tallies,
     Wish,
@@ -33,12 +35,14 @@ use crate::subject::{Pattern, PatternSet};
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
+use message_trace::{Copy, Journal, Miss, Trace, Unwatched, Watch};
 use replies::Replies;
 use std::sync::Arc;
 
 pub use crate::mesh::Sender;
 pub use batch::Batch;
 pub use imports::{Describe, Detail};
+pub use message_trace::{Connection, Traced};
 use observed::Observed;
 pub use observed::{Asked, Delivery};
 use outbox::Delivered;
@@ -69,6 +73,14 @@ pub struct Router {
     replies: Replies,
     /// The accounts in which the other shards know where responses for this one go.
     answering: HashSet<AccountId, FixedState>,
+    /// Messages of this shard whose way is traced, until all has been heard of them.
+    traces: Slab<Trace>,
+    /// Of the one that is being published.
+    journal: Option<Journal>,
+    /// Of this turn, to be written up.
+    journals: Vec<Journal>,
+    /// Events published.
+    events: u64,
 }
 
 /// What this shard has routed, and what it has dropped and why.
@@ -80,7 +92,7 @@ pub struct Counters {
     pub delivered: Traffic,
     /// Messages nobody wanted.
     pub dropped_no_interest: u64,
-    /// Messages that came over a lane for plain subscriptions, or for requesters, that had gone meanwhile.
+    /// Messages that came over a lane for plain subscriptions that had gone meanwhile, and responses that nobody waits for.
     pub dropped_interest_gone: u64,
     /// Messages picked for a queue group that nobody is in any more.
     pub dropped_group_gone: u64,
@@ -90,6 +102,8 @@ pub struct Counters {
     pub responses_given_up: u64,
     /// Responses from other accounts that would have had to wait behind too much on a full lane.
     pub dropped_responses_congested: u64,
+    /// Messages whose way through other shards was not traced, because too many others were.
+    pub traces_cut_short: u64,
 }
 
 /// Who publishes, as far as routing cares.
@@ -135,6 +149,10 @@ impl Router {
             homeless: Vec::new(),
             picks: Vec::new(),
             bare: Vec::new(),
+            traces: Slab::new(),
+            journal: None,
+            journals: Vec::new(),
+            events: 0,
         }
     }
 
@@ -224,7 +242,7 @@ impl Router {
         shared: Option<&Bytes>,
     ) -> Published {
         let scope = Scope::published(publisher.account);
-        let published = self.publish_in::<true>(scope, publisher, run, shared);
+        let published = self.publish_in::<true, _>(scope, publisher, run, shared, Unwatched);
         if published == Published::Nobody {
             self.counters.dropped_no_interest += run.count as u64;
         }
@@ -239,18 +257,20 @@ impl Router {
         publisher: Publisher<'_>,
         message: Message<'_>,
         shared: Option<&Bytes>,
+        watch: impl Watch,
     ) -> bool {
         let run = Run::of_one(message);
-        self.publish_in::<false>(scope, publisher, &run, shared) == Published::Somebody
+        self.publish_in::<false, _>(scope, publisher, &run, shared, watch) == Published::Somebody
     }
 
     #[inline(always)]
-    fn publish_in<const MAY_LEAVE: bool>(
+    fn publish_in<const MAY_LEAVE: bool, W: Watch>(
         &mut self,
         scope: Scope,
         publisher: Publisher<'_>,
         run: &Run<'_>,
         shared: Option<&Bytes>,
+        watch: W,
     ) -> Published {
         let message = &run.first;
         let answer = self.interest.answer(scope, message.subject, publisher.memo);
@@ -264,6 +284,7 @@ impl Router {
         if run.count > 1 && !goes_smoothly(run, answer, &self.outboxes, tallies, deaf) {
             return self.publish_singly(publisher, run);
         }
+        let copy;
         let mut delivering = Delivering {
             outboxes: &mut self.outboxes,
             tallies,
@@ -276,6 +297,7 @@ impl Router {
             size: message.size(),
             sender: publisher.sender,
             deaf,
+            watch,
         };
         let routing = Routing {
             scope,
@@ -292,10 +314,14 @@ impl Router {
             } => delivering.deliver(*connection, *subscription, answer.head_of_one()),
             Route::Peers(peers) => {
                 let copy = worth_sharing(message, shared, holders_over_lanes(*peers));
-                let shared = shared.or(copy.as_ref());
+                let copy = Copy {
+                    run,
+                    shared: shared.or(copy.as_ref()),
+                    routing,
+                };
                 for peer in peers.iter() {
-                    self.mesh
-                        .send(peer, run, shared, routing, std::iter::empty());
+                    let picks = std::iter::empty();
+                    delivering.watch.send(&mut self.mesh, peer, copy, picks);
                 }
                 true
             }
@@ -303,7 +329,7 @@ impl Router {
             Route::Many(fanout) => {
                 let local = fanout.targets.len() + fanout.groups.len();
                 let holders = local + holders_over_lanes(fanout.peers);
-                let copy = worth_sharing(message, shared, holders);
+                copy = worth_sharing(message, shared, holders);
                 delivering.shared = shared.or(copy.as_ref());
                 fan_out(
                     fanout,
@@ -315,6 +341,7 @@ impl Router {
                 )
             }
         };
+        delivering.watch.conclude(&self.interest, message.subject);
         if reached {
             Published::Somebody
         } else {
@@ -331,7 +358,7 @@ impl Router {
                 memo: &mut *publisher.memo,
                 ..publisher
             };
-            let reached = self.publish_here(scope, publisher, one.first, None);
+            let reached = self.publish_here(scope, publisher, one.first, None, Unwatched);
             self.counters.dropped_no_interest += u64::from(!reached);
         }
         Published::Somebody
@@ -345,6 +372,18 @@ impl Router {
         carried: &Carried<'_>,
         memo: &mut Memo,
         is_last_word: bool,
+    ) {
+        self.receive_watched(from, carried, memo, is_last_word, Unwatched);
+    }
+
+    #[inline]
+    fn receive_watched(
+        &mut self,
+        from: ShardId,
+        carried: &Carried<'_>,
+        memo: &mut Memo,
+        is_last_word: bool,
+        watch: impl Watch,
     ) {
         let (run, message) = (&carried.run, &carried.run.first);
         let answer = self.interest.answer(carried.scope, message.subject, memo);
@@ -375,6 +414,7 @@ impl Router {
             size: message.size(),
             sender: carried.publisher,
             deaf,
+            watch,
         };
         let mut reached = false;
         let fanout = match answer.route() {
@@ -417,20 +457,27 @@ impl Router {
                 echo: carried.echo,
                 hops: carried.hops + 1,
             };
-            let (shared, name) = (carried.shared, std::iter::once(name));
+            let copy = Copy {
+                run,
+                shared: carried.shared,
+                routing,
+            };
+            let name = std::iter::once(name);
             if carried.hops >= QUEUE_HOPS_MAX || (next.is_none() && is_last_word) {
                 delivering.counters.dropped_group_gone += 1;
             } else if let Some(next) = next {
                 delivering.counters.handed_on += 1;
-                self.mesh.send(next, run, shared, routing, name);
+                delivering.watch.send(&mut self.mesh, next, copy, name);
             } else {
                 let mut parcel = Parcel::default();
-                parcel.put_messages(run, shared, routing, name);
+                delivering.watch.put(&mut parcel, copy, name);
                 self.homeless.push((from, parcel));
             }
         }
+        let Delivering { mut watch, .. } = delivering;
+        watch.conclude(&self.interest, message.subject);
         if is_response {
-            self.respond_from_afar(carried);
+            self.respond_from_afar(carried, watch.journal());
         }
     }
 
@@ -481,9 +528,9 @@ impl Router {
 }
 
 /// Gives each plain subscription and each group its copy, here and elsewhere.
-fn fan_out(
+fn fan_out<W: Watch>(
     fanout: &Fanout,
-    delivering: &mut Delivering<'_>,
+    delivering: &mut Delivering<'_, W>,
     mesh: &mut Mesh,
     rng: &mut Rng,
     picks: &mut Vec<(ShardId, usize)>,
@@ -508,9 +555,9 @@ fn fan_out(
 }
 
 #[inline]
-fn send_to_peers(
+fn send_to_peers<W: Watch>(
     fanout: &Fanout,
-    delivering: &Delivering<'_>,
+    delivering: &mut Delivering<'_, W>,
     mesh: &mut Mesh,
     picks: &[(ShardId, usize)],
     peers: ShardSet,
@@ -523,7 +570,12 @@ fn send_to_peers(
             plain: fanout.peers.contains(peer),
             ..routing
         };
-        mesh.send(peer, delivering.run, delivering.shared, routing, names);
+        let copy = Copy {
+            run: delivering.run,
+            shared: delivering.shared,
+            routing,
+        };
+        delivering.watch.send(mesh, peer, copy, names);
     }
 }
 
@@ -600,7 +652,7 @@ fn worth_sharing(message: &Message<'_>, shared: Option<&Bytes>, holders: usize) 
 }
 
 /// Messages on their way into outboxes of this shard.
-struct Delivering<'a> {
+struct Delivering<'a, W> {
     outboxes: &'a mut Outboxes,
     tallies: &'a mut Tallies,
     counters: &'a mut Counters,
@@ -614,9 +666,10 @@ struct Delivering<'a> {
     sender: Sender,
     /// The connection that does not want to hear itself.
     deaf: Option<u32>,
+    watch: W,
 }
 
-impl Delivering<'_> {
+impl<W: Watch> Delivering<'_, W> {
     /// Delivers to one subscription; says whether it took the message. A run is taken whole ([`goes_smoothly`]).
     #[inline]
     fn deliver(&mut self, connection: u32, id: SubscriptionId, head: &[u8]) -> bool {
@@ -625,7 +678,11 @@ impl Delivering<'_> {
             return true;
         }
         if self.tallies.is_spent(id) || self.deaf == Some(connection) {
-            return false;
+            return self.miss(connection, id);
+        }
+        if !self.watch.delivers() {
+            self.watch.saw(connection, id, None);
+            return true;
         }
         let message = &self.run.first;
         let mut head = head;
@@ -640,8 +697,10 @@ impl Delivering<'_> {
         }
         let delivered = self.outboxes.deliver(connection, head, tail, shared, size);
         if delivered == Delivered::No {
+            self.watch.saw(connection, id, Some(Miss::Closed));
             return false;
         }
+        self.watch.saw(connection, id, None);
         if let Some(observed) = &mut self.observed {
             observed.note_delivery(connection, head, tail);
             observed.note_reply(connection, message.reply());
@@ -654,6 +713,14 @@ impl Delivering<'_> {
             self.outboxes.over_share(connection, self.sender);
         }
         true
+    }
+
+    #[inline]
+    fn miss(&mut self, connection: u32, id: SubscriptionId) -> bool {
+        let is_deaf = self.deaf == Some(connection);
+        let miss = if is_deaf { Miss::NoEcho } else { Miss::Spent };
+        self.watch.saw(connection, id, Some(miss));
+        false
     }
 
     /// Delivers a run whole. It is never traced: with tracing messages come one by one.
@@ -684,9 +751,12 @@ impl Delivering<'_> {
     /// Delivers to one member of a group: the one at `start`, or the next that can take it.
     fn deliver_to_member(&mut self, fanout: &Fanout, group: &GroupFanout, start: usize) -> bool {
         let count = group.members.len();
-        (0..count).any(|step| {
+        self.watch.enter_group(&group.name);
+        let reached = (0..count).any(|step| {
             let member = &group.members[(start % count + step) % count];
             self.deliver(member.connection, member.subscription, fanout.head(member))
-        })
+        });
+        self.watch.enter_group(b"");
+        reached
     }
 }

@@ -171,9 +171,10 @@ impl Replies {
     pub(super) fn find(&self, account: AccountId, subject: &[u8]) -> Option<u32> {
         let digits = subject.strip_prefix(&*self.prefix)?;
         let number = read_number(digits.strip_suffix(MEASURED).unwrap_or(digits))?;
-        let key = number as u32;
+        #[allow(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+        let (key, tag) = (number as u32, (number >> 32) as u32);
         let entry = self.entries.get(key)?;
-        (entry.tag == (number >> 32) as u32 && entry.awaited.exporter == account).then_some(key)
+        (entry.tag == tag && entry.awaited.exporter == account).then_some(key)
     }
 
     pub(super) fn get(&self, key: u32) -> Option<&Awaited> {
@@ -200,6 +201,12 @@ impl Replies {
             found.remove();
         }
         Some(awaited)
+    }
+
+    /// Ends the wait for the response that would come to `subject` in `account`, if there is one.
+    pub(super) fn take(&mut self, account: AccountId, subject: &[u8]) -> Option<Awaited> {
+        let key = self.find(account, subject)?;
+        self.remove(key)
     }
 
     /// When the next entry expires.

@@ -10,7 +10,10 @@
 
 mod account;
 mod connect;
+mod message_trace;
 mod permissions;
+mod publish;
+mod subscribe;
 mod trace;
 mod transport;
 
@@ -21,25 +24,22 @@ use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
 use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
 use crate::base::log::{Level, Log};
-use crate::interest::{Memo, Scope, Scouted, SubscriptionId, Wish};
+use crate::interest::{Memo, Scope, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
 use crate::protocol::info::{Addressee, Occasion};
-use crate::protocol::message::{Message, Run, write_tail};
+use crate::protocol::message::Run;
 use crate::protocol::op::Op;
 use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
-use crate::protocol::reply::{self, ErrorReply, quoted};
-use crate::router::{self, Published, Publisher, Router, Sender, Traffic};
-use crate::subject::{self, Pattern};
+use crate::protocol::reply::{self, ErrorReply};
+use crate::router::{Router, Traffic};
 use crate::wire::opening::Greeting;
 use crate::wire::tls::Secured;
 use account::Place;
 use bytes::Bytes;
 use connect::Checking;
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use permissions::Granted;
 use std::borrow::Cow;
-use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -49,9 +49,6 @@ const RTT_EVERY: Duration = Duration::from_secs(3600);
 const CARRY_AT_ONCE: usize = 256 * 1024;
 /// An empty carry buffer larger than this is given back.
 const CARRY_KEPT: usize = 4096;
-/// The queue group of the server's own subscriptions.
-const SYSTEM_QUEUE: &[u8] = b"_sys_";
-
 /// Protocol state of one client.
 #[derive(Debug)]
 pub struct Client {
@@ -366,7 +363,12 @@ impl Client {
                     self.wanted = wanted;
                     break;
                 }
-                Err(error) => return Err(self.complain(error, turn)),
+                Err(error) => {
+                    if matches!(error, ParseError::PayloadTooLarge(_)) {
+                        self.trace_oversized(left, turn);
+                    }
+                    return Err(self.complain(error, turn));
+                }
             }
         }
         Ok(taken)
@@ -421,233 +423,6 @@ impl Client {
             }
         }
         Ok(())
-    }
-
-    #[inline]
-    fn publish(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) {
-        let message = &run.first;
-        if self.options.pedantic && !subject::is_pedantic_publish(message.subject) {
-            self.say_error(&ErrorReply::InvalidPublishSubject, turn);
-        }
-        if self.place.has_mappings {
-            return self.publish_mapped(run, shared, turn);
-        }
-        self.publish_unmapped(run, shared, turn);
-    }
-
-    #[inline]
-    fn publish_unmapped(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) {
-        let message = &run.first;
-        if self.granted.is_some() && self.is_refused(run, shared, turn) {
-            return;
-        }
-        if self.is_reserved(message, turn) {
-            return;
-        }
-        if self.options.verbose {
-            self.say(reply::OK, turn);
-        }
-        let publisher = Publisher {
-            sender: Sender {
-                shard: turn.router.mesh.shard().0,
-                connection: self.id,
-            },
-            account: self.place.account,
-            echo: self.options.echo,
-            memo: &mut self.memo,
-        };
-        let reached = match turn.router.publish(publisher, run, shared) {
-            Published::Somebody => true,
-            Published::Nobody => false,
-            Published::Abroad => self.publish_abroad(run, shared, turn),
-        };
-        if !reached && message.reply_len > 0 && self.options.no_responders {
-            self.say_no_responders(message, turn);
-        }
-    }
-
-    /// Refuses what the client may not publish. A run of responses is published message by message.
-    #[inline(never)]
-    fn is_refused(&mut self, run: &Run<'_>, shared: Option<&Bytes>, turn: &mut Turn<'_>) -> bool {
-        let Some(granted) = &mut self.granted else {
-            return false;
-        };
-        let subject = run.first.subject;
-        if granted.may_always_publish(subject) {
-            return false;
-        }
-        if run.count > 1 && granted.may_respond() {
-            for one in run.singly() {
-                self.publish_unmapped(&one, shared, turn);
-            }
-            return true;
-        }
-        if granted.may_publish(subject, turn.now) {
-            return false;
-        }
-        for _ in 0..run.count {
-            self.say_error(&ErrorReply::PublishRefused(subject), turn);
-            let text = format!("Publish Violation - Subject {}", quoted(subject));
-            turn.log.add(Level::Error, self.labelled(&text));
-        }
-        true
-    }
-
-    /// Refuses subjects and replies that are the server's own.
-    #[inline]
-    fn is_reserved(&self, message: &Message<'_>, turn: &mut Turn<'_>) -> bool {
-        let may_be = |subject: &[u8]| matches!(subject.first(), Some(b'$' | b'_'));
-        if !may_be(message.subject) && !may_be(message.reply()) {
-            return false;
-        }
-        self.refuse_reserved(message, turn)
-    }
-
-    #[inline(never)]
-    fn refuse_reserved(&self, message: &Message<'_>, turn: &mut Turn<'_>) -> bool {
-        let subject = message.subject;
-        let is_system = self.place.account == turn.settings.accounts.system();
-        if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") && !is_system {
-            let text = format!("Publish Violation - Subject {}", quoted(subject));
-            turn.log.add(Level::Error, self.labelled(&text));
-            self.say_error(&ErrorReply::PublishRefused(subject), turn);
-            return true;
-        }
-        let reply = message.reply();
-        let is_reserved =
-            reply.starts_with(b"_R_.") || reply.starts_with(b"$JS.ACK.") || is_gateway_reply(reply);
-        if is_reserved {
-            let text = format!("Publish Violation - Reply {}", quoted(reply));
-            turn.log.add(Level::Error, self.labelled(&text));
-            self.say_error(&ErrorReply::ReplyReserved(reply), turn);
-        } else if router::is_measured(subject) {
-            self.introduce_as_responder(subject, turn);
-        }
-        is_reserved
-    }
-
-    /// Tells a requester that nobody serves its subject, if it can hear that.
-    #[cold]
-    fn say_no_responders(&self, message: &Message<'_>, turn: &mut Turn<'_>) {
-        let reply = message.reply();
-        let Some(id) = turn
-            .router
-            .subscription_for(self.place.account, self.id.slot, reply)
-        else {
-            return;
-        };
-        let sid = turn.router.interest().subscription(id).sid.clone();
-        let headers = reply::no_responders_headers(message.subject);
-        turn.router.outboxes.write(self.id.slot, |into| {
-            for part in [b"HMSG ", reply, b" ", sid.as_slice(), b" "] {
-                into.extend_from_slice(part);
-            }
-            write_tail(into, b"", &headers, b"");
-        });
-    }
-
-    fn subscribe(&mut self, subject: &[u8], queue: &[u8], sid: &[u8], turn: &mut Turn<'_>) {
-        let settings = turn.settings;
-        let sid_text = String::from_utf8_lossy(sid);
-        let granted = self.granted.as_ref().map(|granted| granted.permissions());
-        if queue == SYSTEM_QUEUE
-            || granted.is_some_and(|permissions| !permissions.may_subscribe(subject, queue))
-        {
-            return self.refuse_subscription(subject, queue, &sid_text, turn);
-        }
-        let tokens = subject::tokens(subject).count();
-        if settings
-            .subscription_tokens_max
-            .is_some_and(|max| tokens > max)
-        {
-            let text = format!(
-                "Subscription Violation Too Many Tokens - Subject {}, SID {sid_text}",
-                quoted(subject)
-            );
-            turn.log.add(Level::Error, self.labelled(&text));
-            return self.say_error(&ErrorReply::SubscriptionTooDeep(subject), turn);
-        }
-        if self
-            .place
-            .subscriptions_max
-            .is_some_and(|max| self.sids.len() >= max)
-        {
-            turn.log.add(
-                Level::Error,
-                self.labelled("maximum subscriptions exceeded"),
-            );
-            return self.say_error(&ErrorReply::SubscriptionsExceeded, turn);
-        }
-        if self.find_sid(sid, turn.router).is_none() {
-            let Some(pattern) = Pattern::new(subject) else {
-                return self.say_error(&ErrorReply::InvalidSubject, turn);
-            };
-            let id = turn.router.subscribe(&Wish {
-                account: self.place.account,
-                connection: self.id.slot,
-                pattern,
-                queue,
-                sid,
-            });
-            let interest = turn.router.interest();
-            let rehash = |id: &u32| sid_hash(interest.subscription(*id).sid.as_slice());
-            self.sids.insert_unique(sid_hash(sid), id, rehash);
-        }
-        if self.options.verbose {
-            self.say(reply::OK, turn);
-        }
-    }
-
-    #[cold]
-    fn refuse_subscription(&self, subject: &[u8], queue: &[u8], sid: &str, turn: &mut Turn<'_>) {
-        self.say_error(&ErrorReply::SubscriptionRefused { subject, queue }, turn);
-        let queue = match queue {
-            b"" => String::new(),
-            queue => format!(", Queue: {}", quoted(queue)),
-        };
-        let subject = quoted(subject);
-        let text = format!("Subscription Violation - Subject {subject}{queue}, SID {sid}");
-        turn.log.add(Level::Error, self.labelled(&text));
-    }
-
-    fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, turn: &mut Turn<'_>) {
-        if self.options.verbose {
-            self.say(reply::OK, turn);
-        }
-        let Some(id) = self.find_sid(sid, turn.router) else {
-            return;
-        };
-        let delivered = turn.router.interest().delivered(id);
-        match max {
-            Some(max) if max > delivered => turn.router.limit_deliveries(id, max),
-            _ => self.end_subscription(id, turn),
-        }
-    }
-
-    /// Forgets a subscription and ends it.
-    pub fn end_subscription(&mut self, id: SubscriptionId, turn: &mut Turn<'_>) {
-        let sid = turn.router.interest().subscription(id).sid.clone();
-        self.trace_end(sid.as_slice(), turn);
-        let hash = sid_hash(sid.as_slice());
-        if let Ok(found) = self.sids.find_entry(hash, |other| *other == id) {
-            found.remove();
-        }
-        turn.router.unsubscribe(id);
-    }
-
-    fn end_all_subscriptions(&mut self, turn: &mut Turn<'_>) {
-        for id in std::mem::take(&mut self.sids) {
-            if turn.log.trace {
-                let sid = turn.router.interest().subscription(id).sid.clone();
-                self.trace_end(sid.as_slice(), turn);
-            }
-            turn.router.unsubscribe(id);
-        }
-    }
-
-    fn find_sid(&self, sid: &[u8], router: &Router) -> Option<SubscriptionId> {
-        let is_it = |id: &u32| router.interest().subscription(*id).sid.as_slice() == sid;
-        self.sids.find(sid_hash(sid), is_it).copied()
     }
 
     #[cold]
@@ -817,13 +592,4 @@ impl Client {
             info.write_line(into, &addressee, occasion);
         });
     }
-}
-
-fn is_gateway_reply(subject: &[u8]) -> bool {
-    subject.starts_with(b"_GR_.")
-}
-
-fn sid_hash(sid: &[u8]) -> u64 {
-    // A client can only collide with itself here.
-    FixedState::with_seed(0).hash_one(sid)
 }

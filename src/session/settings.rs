@@ -39,6 +39,8 @@ pub struct Settings {
     pub trace: bool,
     /// Bytes of a payload that a trace line shows; 0 is all.
     pub traced_payload_max: usize,
+    /// Whether of a message only the headers are shown.
+    pub traces_headers_only: bool,
 }
 
 impl Settings {
@@ -74,6 +76,7 @@ impl Settings {
             debug: options.debug,
             trace: options.trace,
             traced_payload_max: options.max_traced_msg_len,
+            traces_headers_only: options.trace_headers,
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::base::slab::Slab;
 use crate::config::duration::GoDuration;
 use crate::interest::{Memo, Scouted};
 use crate::mesh::{Item, Mesh, Parcel};
-use crate::router::{Batch, Counters, Outboxes, Router, Sender};
+use crate::router::{Batch, Connection, Counters, Outboxes, Router, Sender};
 use crate::session::client::{Client, Turn};
 use crate::session::close::CloseReason;
 use crate::session::settings::Settings;
@@ -108,6 +108,8 @@ pub struct Snapshot {
     pub cached_subjects: usize,
     /// Requests to other accounts that wait for a response.
     pub responses_awaited: usize,
+    /// Traced messages of which other shards have not told everything yet.
+    pub traces_waiting: usize,
     pub routed: Counters,
     pub tally: Tally,
 }
@@ -378,6 +380,13 @@ impl Shard {
                 } => {
                     self.router.peer_wants(peer, layer, pattern, queue, weight);
                 }
+                Item::Traced(ticket, carried) => {
+                    self.router
+                        .receive_traced(peer, ticket, &carried, is_last_word);
+                }
+                Item::Report(report) => {
+                    self.router.hear_report(&self.settings.info, report);
+                }
                 Item::Responder {
                     account,
                     subject,
@@ -562,6 +571,7 @@ impl Shard {
             patterns: self.router.interest().pattern_count(),
             cached_subjects: self.router.interest().cached_count(),
             responses_awaited: self.router.responses_awaited(),
+            traces_waiting: self.router.traces_waiting(),
             routed: self.router.counters,
             tally: self.tally,
         }
@@ -648,6 +658,9 @@ impl Shard {
     /// Deals with what operations and deliveries have left behind. Called after each of them.
     #[inline]
     fn settle(&mut self) {
+        if self.router.has_journals() {
+            self.write_up_traces();
+        }
         if self.router.has_observed() {
             self.tell_observed();
         }
@@ -704,6 +717,17 @@ impl Shard {
         }
     }
 
+    /// Tells of traced messages while the connections they came to are still there.
+    #[cold]
+    fn write_up_traces(&mut self) {
+        let seats = &self.seats;
+        let connection = |slot| match seats.get(slot) {
+            Some(Seat::Serving(client)) => client.as_traced(),
+            Some(Seat::Leaving) | None => Connection::default(),
+        };
+        self.router.write_up(&self.settings.info, &connection);
+    }
+
     #[cold]
     fn tell_observed(&mut self) {
         for asked in self.router.take_asked() {
@@ -750,6 +774,9 @@ impl Shard {
     fn close(&mut self, id: ConnectionId, reason: CloseReason) {
         if self.client(id).is_none() {
             return;
+        }
+        if self.router.has_journals() {
+            self.write_up_traces();
         }
         let Some(Seat::Serving(mut client)) = self
             .seats

@@ -84,7 +84,10 @@ fn requests_are_answered_across_accounts(shards: u32) {
     for round in 0..ROUNDS {
         for (index, requester) in requesters.iter_mut().enumerate() {
             let (subject, body) = (format!("shop.{index}"), format!("{index}/{round}"));
-            let line = format!("PUB {subject} in.{index}.{round} {}\r\n{body}\r\n", body.len());
+            let line = format!(
+                "PUB {subject} in.{index}.{round} {}\r\n{body}\r\n",
+                body.len()
+            );
             requester.send(line.as_bytes()).expect("sent");
         }
         for (index, requester) in requesters.iter_mut().enumerate() {
@@ -130,7 +133,9 @@ fn streams_reach_every_importer_once(shards: u32) {
     let mut shared = BTreeSet::new();
     for member in &mut group {
         // What it got is before this on its connection.
-        member.send(b"SUB end 3\r\nPUB end 0\r\n\r\n").expect("sent");
+        member
+            .send(b"SUB end 3\r\nPUB end 0\r\n\r\n")
+            .expect("sent");
         loop {
             let message = member.message().expect("a message");
             if message.sid == "3" {
@@ -161,10 +166,16 @@ fn measurements_name_the_responder(shards: u32) {
         let metric = meter.message().expect("a measurement");
         let metric: serde_json::Value = serde_json::from_slice(&metric.body).expect("JSON");
         assert_eq!(metric["type"], "io.nats.server.metric.v1.service_latency");
-        assert_eq!((&metric["status"], &metric["requestor"]["acc"]), (&200.into(), &"HOME".into()));
+        assert_eq!(
+            (&metric["status"], &metric["requestor"]["acc"]),
+            (&200.into(), &"HOME".into())
+        );
         let responder_told = &metric["responder"];
         assert_eq!(responder_told["user"], "shop", "{metric}");
-        assert!(responder_told["id"].as_u64().is_some_and(|id| id > 0), "{metric}");
+        assert!(
+            responder_told["id"].as_u64().is_some_and(|id| id > 0),
+            "{metric}"
+        );
     }
 }
 

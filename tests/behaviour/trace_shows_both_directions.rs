@@ -9,7 +9,7 @@ on_1_2_and_4_shards!(lines_are_those_of_nats_server);
 fn lines_are_those_of_nats_server(shards: u32) {
     let ours = Launch::trunkline(shards).flags(["-V", "-T=false"]);
     let expected = [
-        r#"<<- [CONNECT {"headers":true,"pass":"[REDACTED]","verbose":false}]"#,
+        r#"<<- [CONNECT {"verbose":false,"headers":true,"pass":"[REDACTED]"}]"#,
         "<<- [PING]",
         "->> [PONG]",
         "<<- [SUB foo.* 7]",
@@ -24,6 +24,8 @@ fn lines_are_those_of_nats_server(shards: u32) {
         r#"->> MSG_PAYLOAD: ["NATS/1.0\r\n\r\nhi"]"#,
         "->> [HMSG foo.hdr 8 12 14]",
         r#"->> MSG_PAYLOAD: ["NATS/1.0\r\n\r\nhi"]"#,
+        "->> [MSG foo.empty 7 0]",
+        "->> [MSG foo.empty 8 0]",
         "<<- [UNSUB 7 2]",
         "<-> [DELSUB 7]",
         "<<- [UNSUB 8]",
@@ -32,13 +34,37 @@ fn lines_are_those_of_nats_server(shards: u32) {
         "->> [PONG]",
     ];
     assert_eq!(traced(ours), expected);
-    // nats-server redacts in place and keeps the order of the fields; the rest is the same, line for line.
-    let theirs = traced(
-        Launch::nats_server()
-            .expect("nats-server")
-            .flags(["-V", "-T=false"]),
-    );
-    assert_eq!(theirs[1..], expected[1..]);
+    let theirs = Launch::nats_server().expect("nats-server");
+    assert_eq!(traced(theirs.flags(["-V", "-T=false"])), expected);
+}
+
+on_1_2_and_4_shards!(payloads_are_shown_as_far_as_nats_server_shows_them);
+
+fn payloads_are_shown_as_far_as_nats_server_shows_them(shards: u32) {
+    let five = r#"->> MSG_PAYLOAD: ["hello"]"#;
+    let four = r#"->> MSG_PAYLOAD: ["hell..."]"#;
+    let headers = r#"->> MSG_PAYLOAD: ["NATS/1.0"]"#;
+    for (option, expected) in [
+        (
+            "max_traced_msg_len: 5",
+            &[five, five, r#"->> MSG_PAYLOAD: ["NATS/..."]"#][..],
+        ),
+        (
+            "max_traced_msg_len: 4",
+            &[four, four, r#"->> MSG_PAYLOAD: ["NATS..."]"#],
+        ),
+        ("trace_headers: true", &[headers, headers]),
+    ] {
+        for launch in [
+            Launch::trunkline(shards),
+            Launch::nats_server().expect("nats-server"),
+        ] {
+            let launch = launch.flags(["-T=false"]);
+            let mut lines = traced(launch.config_line(option).config_line("trace: true"));
+            lines.retain(|line| line.contains("MSG_PAYLOAD"));
+            assert_eq!(lines[..expected.len()], *expected, "{option}: {lines:?}");
+        }
+    }
 }
 
 /// What is logged of a subscriber to whom another client publishes.
@@ -54,9 +80,9 @@ fn traced(launch: Launch) -> Vec<String> {
     say(&mut subscriber, "SUB foo.* 7\r\nSUB foo.> crew 8\r\n");
     say(
         &mut publisher,
-        "PUB foo.bar re.ply 5\r\nhello\r\nHPUB foo.hdr 12 14\r\nNATS/1.0\r\n\r\nhi\r\n",
+        "PUB foo.bar re.ply 5\r\nhello\r\nHPUB foo.hdr 12 14\r\nNATS/1.0\r\n\r\nhi\r\nPUB foo.empty 0\r\n\r\n",
     );
-    for _ in 0..4 {
+    for _ in 0..6 {
         subscriber.message().expect("a message");
     }
     say(&mut subscriber, "UNSUB 7 2\r\nUNSUB 8\r\n");

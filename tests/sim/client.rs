@@ -2,7 +2,9 @@
 
 use super::chance::{chance, pick, range};
 use super::geography::{ACCOUNTS, Way, credentials};
-use super::oracle::{Checked, Delivery, Fate, Manners, Oracle, PAYLOAD_MIN, Promise, broken};
+use super::oracle::{
+    Checked, Delivery, Fate, Manners, Oracle, PAYLOAD_MIN, Promise, TRACED, broken,
+};
 use super::server_lines::{Line, read};
 use super::{Knobs, Mutant};
 use std::collections::{HashMap, VecDeque};
@@ -150,7 +152,7 @@ impl Client {
 
     fn subscribe(&mut self, knobs: &Knobs, rng: &mut Rng, oracle: &mut Oracle, says: &mut Vec<u8>) {
         let queue = chance(rng, knobs.queues).then(|| *pick(rng, &["q1", "q2"]));
-        self.subscribe_to(&pattern(rng), queue, oracle, says);
+        self.subscribe_to(&pattern(knobs, rng), queue, oracle, says);
         if chance(rng, 50) {
             self.ping(says);
         }
@@ -232,10 +234,18 @@ impl Client {
         } else {
             range(rng, 8, 300)
         };
+        let mut headers = None;
+        if self.manners.headers && chance(rng, 40) {
+            let trace = match knobs.traces {
+                true if chance(rng, 50) => TRACED,
+                _ => "",
+            };
+            let block = format!("NATS/1.0\r\nK: {}\r\n{trace}\r\n", range(rng, 0, 1_000));
+            headers = Some(block.into_bytes());
+        }
         Shape {
             payload_len: payload_len as usize,
-            headers: (self.manners.headers && chance(rng, 40))
-                .then(|| format!("NATS/1.0\r\nK: {}\r\n\r\n", range(rng, 0, 1_000)).into_bytes()),
+            headers,
         }
     }
 
@@ -430,12 +440,16 @@ impl Client {
 }
 
 /// A pattern over few words, so that they meet often.
-fn pattern(rng: &mut Rng) -> String {
+fn pattern(knobs: &Knobs, rng: &mut Rng) -> String {
     let mut words: Vec<&str> = (0..range(rng, 1, 4))
         .map(|_| *pick(rng, &["a", "b", "a", "b", "c", "*"]))
         .collect();
     if chance(rng, 15) {
         *words.last_mut().expect("at least one") = ">";
+        if knobs.traces && words[0] != "a" {
+            // Without wildcards in front it takes no events.
+            words.insert(0, "a");
+        }
     }
     words.join(".")
 }

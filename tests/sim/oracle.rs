@@ -792,7 +792,7 @@ fn has_reply(place: &Place, reply: &str, found: &str) -> bool {
     }
 }
 
-/// A request that crosses says last who asks.
+/// A request that crosses says who asks, and what was traced crosses as something that is not traced any further.
 fn has_headers(
     place: &Place,
     from: usize,
@@ -800,17 +800,35 @@ fn has_headers(
     found: Option<&[u8]>,
     understands: bool,
 ) -> bool {
-    if !understands || !matches!(place.way, Way::Service { .. }) {
+    let crosses = matches!(place.way, Way::Service { .. } | Way::Response { .. });
+    if !understands || !crosses {
         return found == headers.filter(|_| understands);
     }
-    let before = headers.and_then(|block| block.strip_suffix(b"\r\n"));
-    let info = format!(
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let sent = headers.map_or_else(|| "NATS/1.0\r\n\r\n".to_owned(), text);
+    let mut start = sent.replace(TRACED, "");
+    let was_traced = start != sent;
+    start.truncate(start.len() - "\r\n".len());
+    let Some(found) = found.map(text) else {
+        return headers.is_none() && matches!(place.way, Way::Response { .. });
+    };
+    // It stands behind who asked when it crossed, and before who asks for it further on.
+    let others = found.replace("Nats-Trace-Dest: trace disabled\r\n", "");
+    if was_traced != (others != found) {
+        return false;
+    }
+    if matches!(place.way, Way::Response { .. }) {
+        return others == start + "\r\n";
+    }
+    start += &format!(
         "Nats-Request-Info: {{\"acc\":\"{}\"",
         geography::name_of(from)
     );
-    let start = [before.unwrap_or(b"NATS/1.0\r\n"), info.as_bytes()].concat();
-    found.is_some_and(|found| found.starts_with(&start) && found.ends_with(b"}\r\n\r\n"))
+    others.starts_with(&start) && others.ends_with("}\r\n\r\n")
 }
+
+/// What asks for a trace; nobody listens to what is told.
+pub(crate) const TRACED: &str = "Nats-Trace-Dest: told.in.five.long.words\r\n";
 
 /// The naive matcher.
 fn matches(pattern: &str, subject: &str) -> bool {

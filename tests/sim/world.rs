@@ -320,6 +320,10 @@ impl World {
             totals.dropped_interest_gone += routed.dropped_interest_gone;
             totals.dropped_group_gone += routed.dropped_group_gone;
             totals.handed_on += routed.handed_on;
+            if snapshot.traces_waiting > 0 {
+                let text = format!("all has come to rest, traces wait: {snapshot:?}");
+                return broken(Promise::ComesToRest, text);
+            }
             let tally = snapshot.tally;
             totals.closed_by_server +=
                 tally.slow_consumers_pending + tally.slow_consumers_deadline + tally.stale;

@@ -11,25 +11,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cycles::{Cycle, Cycles, Link};
-use super::exported::Exported;
+use super::patterns::{Effort, Exhausted, Patterns};
 use super::values::shown;
 use super::{Reader, exports, imports, subjects};
 use crate::base::ids::AccountId;
 use crate::config::account::{Export, ExportKind, Import, ImportKind, ResponseKind};
 use crate::subject::{Transform, numbered, tokens, unnumbered};
 
+/// One account's exports of one kind: places in its list of exports, by subject.
+type Exported = Patterns<usize>;
+
 /// The exports of all accounts, by kind.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Offers {
     streams: BTreeMap<AccountId, Exported>,
     services: BTreeMap<AccountId, Exported>,
+    /// For finding the exports that decide.
+    effort: Effort,
 }
 
 impl Offers {
-    fn of_kind(&mut self, is_stream: bool) -> &mut BTreeMap<AccountId, Exported> {
-        match is_stream {
-            true => &mut self.streams,
-            false => &mut self.services,
+    fn new() -> Offers {
+        Offers {
+            streams: BTreeMap::new(),
+            services: BTreeMap::new(),
+            effort: Effort::new(EFFORT),
         }
     }
 }
@@ -45,7 +51,7 @@ impl Reader<'_> {
     /// Brings what was written of exports and imports into the accounts.
     pub(super) fn settle_crossings(&mut self) {
         let mut defined = std::mem::take(&mut self.gathered.defined);
-        let mut offers = Offers::default();
+        let mut offers = Offers::new();
         for account in &mut defined {
             for written in std::mem::take(&mut account.exports) {
                 self.settle_export(account.id, &written, &mut offers);
@@ -54,7 +60,7 @@ impl Reader<'_> {
         let mut resolved = Vec::new();
         for account in &mut defined {
             for written in std::mem::take(&mut account.imports) {
-                resolved.extend(self.resolve_import(account.id, written, &offers));
+                resolved.extend(self.resolve_import(account.id, written, &mut offers));
             }
         }
         self.gathered.defined = defined;
@@ -85,23 +91,24 @@ impl Reader<'_> {
             return self.fault(written.position, reason);
         }
         let exports = &mut self.gathered.accounts[account.index()].exports;
-        let exported = offers.of_kind(is_stream).entry(account).or_default();
+        let (offered, effort) = match is_stream {
+            true => (&mut offers.streams, &mut offers.effort),
+            false => (&mut offers.services, &mut offers.effort),
+        };
+        let exported = offered.entry(account).or_default();
         let place = match exported.get(&export.subject) {
-            Some(place) => {
-                merge(&mut exports[place], export);
-                place
+            [place, ..] => {
+                merge(&mut exports[*place], export);
+                *place
             }
-            None => {
+            [] => {
                 exported.insert(&export.subject, exports.len());
                 exports.push(export);
                 exports.len() - 1
             }
         };
-        let checked = check_latency(
-            &exports[place],
-            exported,
-            self.draft.options.no_system_account,
-        );
+        let no_system_account = self.draft.options.no_system_account;
+        let checked = check_latency(&exports[place], exported, no_system_account, effort);
         if let Err(reason) = checked {
             let reason = format!("Error adding service latency sampling for {subject}: {reason}");
             self.fault(written.position, reason);
@@ -135,7 +142,7 @@ impl Reader<'_> {
         &mut self,
         account: AccountId,
         written: imports::Written,
-        offers: &Offers,
+        offers: &mut Offers,
     ) -> Option<Resolved> {
         let what = what(&written.kind);
         let Some(from) = self.gathered.find(&written.from) else {
@@ -148,14 +155,23 @@ impl Reader<'_> {
             ImportKind::Stream { .. } => &offers.streams,
             ImportKind::Service { .. } => &offers.services,
         };
-        let is_allowed = offered.get(&from).is_some_and(|exported| {
-            let exports = &self.gathered.accounts[from.index()].exports;
-            let name = &self.gathered.accounts[account.index()].name;
-            is_allowed(exported, exports, &written.subject, account, name)
+        let export = offered.get(&from).map_or(Ok(None), |exported| {
+            deciding(exported, &written.subject, &mut offers.effort)
         });
-        let subjects = match is_allowed {
-            true => fit(&written),
-            false => Err(format!("{what} import not authorized")),
+        let accounts = &self.gathered.accounts;
+        let is_allowed = |place: usize| {
+            let export = &accounts[from.index()].exports[place];
+            allows(
+                export,
+                &written.subject,
+                account,
+                &accounts[account.index()].name,
+            )
+        };
+        let subjects = match export {
+            Ok(Some(place)) if is_allowed(place) => fit(&written),
+            Ok(_) => Err(format!("{what} import not authorized")),
+            Err(Exhausted) => Err(TOO_MANY.to_owned()),
         };
         match subjects {
             Ok((to, local)) => Some(Resolved {
@@ -293,6 +309,7 @@ fn check_latency(
     export: &Export,
     exported: &Exported,
     no_system_account: bool,
+    effort: &mut Effort,
 ) -> Result<(), &'static str> {
     let ExportKind::Service {
         responses,
@@ -305,8 +322,13 @@ fn check_latency(
     if no_system_account {
         return Err("system account not setup");
     }
-    if !subjects::is_literal(&latency.subject) || exported.covering(&latency.subject).is_some() {
+    if !subjects::is_literal(&latency.subject) {
         return Err("invalid publish subject");
+    }
+    match exported.covering(&latency.subject, effort) {
+        Ok([]) => {}
+        Ok(_) => return Err("invalid publish subject"),
+        Err(Exhausted) => return Err(TOO_MANY),
     }
     if *responses != ResponseKind::Singleton {
         return Err("bad service response type");
@@ -314,21 +336,25 @@ fn check_latency(
     Ok(())
 }
 
-/// Whether `importer` may import this subject.
-fn is_allowed(
+/// The export that decides about an import of this subject. Of several it is the one that says most, token by token;
+/// nats-server takes one at random.
+fn deciding(
     exported: &Exported,
-    exports: &[Export],
     subject: &str,
-    importer: AccountId,
-    importer_name: &str,
-) -> bool {
+    effort: &mut Effort,
+) -> Result<Option<usize>, Exhausted> {
     if !subjects::is_pattern(subject) {
-        return false;
+        return Ok(None);
     }
-    let place = exported.get(subject).or_else(|| exported.covering(subject));
-    let Some(export) = place.map(|place| &exports[place]) else {
-        return false;
+    let places = match exported.get(subject) {
+        [] => exported.covering(subject, effort)?,
+        places => places,
     };
+    Ok(places.first().copied())
+}
+
+/// Whether the export allows that this account imports this subject, which is one of it.
+fn allows(export: &Export, subject: &str, importer: AccountId, importer_name: &str) -> bool {
     let is_listed = export
         .accounts
         .as_ref()
@@ -385,3 +411,7 @@ fn fit(written: &imports::Written) -> Result<(Option<String>, String), String> {
     let pattern = unnumbered(&local);
     Ok((Some(local), pattern))
 }
+
+const TOO_MANY: &str = "there are too many exports with wildcards to compare";
+/// For all imports and measurements: some seconds. No configuration that makes sense comes near.
+const EFFORT: usize = 5_000_000;

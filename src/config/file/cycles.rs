@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::patterns::{Effort, Exhausted, Patterns};
 use crate::base::ids::AccountId;
 use crate::subject::intersection;
 
@@ -35,10 +36,9 @@ pub(super) enum Cycle {
 pub(super) struct Cycles {
     /// Accounts that may be part of a cycle.
     suspects: BTreeSet<AccountId>,
-    /// By importer.
-    links: BTreeMap<AccountId, Vec<Link>>,
-    /// Comparisons that are left.
-    budget: usize,
+    /// By importer and local subject.
+    links: BTreeMap<AccountId, Patterns<Link>>,
+    effort: Effort,
 }
 
 impl Cycles {
@@ -47,7 +47,7 @@ impl Cycles {
         Cycles {
             suspects: suspects(all),
             links: BTreeMap::new(),
-            budget: COMPARISONS_MAX,
+            effort: Effort::new(EFFORT),
         }
     }
 
@@ -59,29 +59,27 @@ impl Cycles {
         // Whoever else is on the way between them is among the suspects too.
         if self.suspects.contains(&link.importer) && self.suspects.contains(&link.exporter) {
             let mut search = Search {
-                cycles: self,
+                links: &self.links,
+                effort: &mut self.effort,
                 way: vec![link.importer],
                 done: BTreeSet::new(),
-                compared: 0,
             };
-            let found = search.visit(link.exporter, link.remote.as_bytes());
-            let compared = search.compared;
-            self.budget = self.budget.saturating_sub(compared);
-            found?;
+            search.visit(link.exporter, link.remote.as_bytes())?;
         }
-        self.links.entry(link.importer).or_default().push(link);
+        let links = self.links.entry(link.importer).or_default();
+        links.insert(&link.local.clone(), link);
         Ok(())
     }
 }
 
 /// One search, from the exporter of a new link on.
 struct Search<'a> {
-    cycles: &'a Cycles,
+    links: &'a BTreeMap<AccountId, Patterns<Link>>,
+    effort: &'a mut Effort,
     /// The accounts from the importer to where the search is.
     way: Vec<AccountId>,
     /// From where nothing leads back.
     done: BTreeSet<(AccountId, Vec<u8>)>,
-    compared: usize,
 }
 
 impl Search<'_> {
@@ -95,29 +93,30 @@ impl Search<'_> {
             return Ok(());
         }
         self.way.push(account);
-        let cycles = self.cycles;
-        for link in cycles.links.get(&account).into_iter().flatten() {
-            self.compared += 1;
-            if self.compared > cycles.budget {
-                return Err(Cycle::TooDeep);
+        let links = self.links;
+        if let Some(links) = links.get(&account) {
+            for link in links.overlapping(subject, self.effort)? {
+                if self.way.contains(&link.exporter) {
+                    return Err(Cycle::Found);
+                }
+                let remote = link.remote.as_bytes();
+                // A name that does not change lets only that through which is looked for.
+                let common = match link.local == link.remote {
+                    true => intersection(remote, subject),
+                    false => None,
+                };
+                self.visit(link.exporter, common.as_deref().unwrap_or(remote))?;
             }
-            let Some(common) = intersection(link.local.as_bytes(), subject) else {
-                continue;
-            };
-            if self.way.contains(&link.exporter) {
-                return Err(Cycle::Found);
-            }
-            let is_renamed = link.local != link.remote;
-            let next = if is_renamed {
-                link.remote.as_bytes()
-            } else {
-                &common
-            };
-            self.visit(link.exporter, next)?;
         }
         self.way.pop();
         self.done.insert(state);
         Ok(())
+    }
+}
+
+impl From<Exhausted> for Cycle {
+    fn from(_: Exhausted) -> Cycle {
+        Cycle::TooDeep
     }
 }
 
@@ -162,5 +161,5 @@ fn left_over(
 
 /// Accounts on one way; nats-server's number.
 const DEPTH_MAX: usize = 1024;
-/// Subjects compared for all imports of one kind: some seconds. No configuration that makes sense comes near.
-const COMPARISONS_MAX: usize = 10_000_000;
+/// For all imports of one kind: some seconds. No configuration that makes sense comes near.
+const EFFORT: usize = 5_000_000;

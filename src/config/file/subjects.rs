@@ -16,8 +16,11 @@ pub(super) fn is_literal(text: &str) -> bool {
 
 fn pattern(text: &str) -> Option<Pattern<'_>> {
     let is_blank = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c');
-    if text.bytes().any(is_blank) {
+    if text.len() > SUBJECT_BYTES_MAX || text.bytes().any(is_blank) {
         return None;
     }
     Pattern::new(text.as_bytes())
 }
+
+/// No longer one fits a line of the protocol.
+const SUBJECT_BYTES_MAX: usize = 65_535;

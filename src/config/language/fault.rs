@@ -50,14 +50,20 @@ impl Fault {
         let column = usize::try_from(position.column).unwrap_or(1).max(1) - 1;
         let before = column.min(SHOWN_BEFORE_MAX);
         let text = String::from_utf8_lossy(line);
-        let shown: String = text
+        let hidden = column - before;
+        let searched = hidden.min(SEARCHED_BEFORE_MAX);
+        let mut letters = text
             .trim_end_matches('\r')
             .chars()
-            .skip(column - before)
-            .take(before + SHOWN_AFTER_MAX)
-            .map(printable)
-            .collect();
-        let shown = without_secret(shown);
+            .skip(hidden - searched)
+            .map(printable);
+        let unshown: String = letters.by_ref().take(searched).collect();
+        let shown: String = letters.take(before + SHOWN_AFTER_MAX).collect();
+        // Where the value of a secret ends that began before is not known here.
+        let shown = match names_secret(&unshown) {
+            true => "…".to_owned(),
+            false => without_secret(shown),
+        };
         let indent = shown
             .chars()
             .chain(std::iter::repeat(' '))
@@ -111,6 +117,11 @@ fn printable(letter: char) -> char {
     }
 }
 
+fn names_secret(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    SECRETS.iter().any(|word| lower.contains(word))
+}
+
 /// `line` up to the value of the first key that sounds like a secret.
 fn without_secret(line: String) -> String {
     let lower = line.to_ascii_lowercase();
@@ -125,7 +136,10 @@ fn without_secret(line: String) -> String {
     }
 }
 
-const SECRETS: &[&str] = &["pass", "token", "seed", "secret", "$2"];
+/// Misspelled ones too.
+const SECRETS: &[&str] = &["pas", "psw", "pwd", "token", "seed", "secret", "$2"];
 const REASON_MAX: usize = 400;
 const SHOWN_BEFORE_MAX: usize = 80;
+/// How far before that a secret is looked for: no password is longer.
+const SEARCHED_BEFORE_MAX: usize = 4096;
 const SHOWN_AFTER_MAX: usize = 40;

@@ -385,6 +385,14 @@ fn a_fault_shows_its_line_and_no_secret() {
         let shown = shown(text);
         assert!(!shown.contains("hunter2") && shown.contains('…'), "{shown}");
     }
+    let line = format!("{{ \"password\": \"{}\", \"a\": 1 2", "hunter2".repeat(30));
+    let behind = shown(&line);
+    assert!(
+        !behind.contains("hunter2") && behind.contains('…'),
+        "{behind}"
+    );
+    let misspelled = shown("pasword: hunter2 x");
+    assert!(!misspelled.contains("hunter2"), "{misspelled}");
     let long = shown(&format!("a: {} b", "x".repeat(100_000)));
     assert!(long.len() < 600, "{}", long.len());
     let name = shown(&format!("a: $\u{1b}{}", "x".repeat(100_000)));

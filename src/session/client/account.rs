@@ -26,6 +26,8 @@ pub(super) struct Place {
     /// Whether it is counted there.
     is_counted: bool,
     pub(super) has_mappings: bool,
+    /// Whether it wants to hear of messages with a trace context.
+    pub(super) traces_contexts: bool,
     /// Bytes of headers and payload together.
     pub(super) payload_max: usize,
     /// `None` is unlimited.
@@ -50,6 +52,7 @@ impl Place {
             account,
             is_counted: false,
             has_mappings: of.is_some_and(|account| !account.mappings.is_empty()),
+            traces_contexts: of.is_some_and(|account| account.message_trace.is_some()),
             payload_max: lower(limits.payload_max, settings.payload_max),
             subscriptions_max: of_both.into_iter().flatten().min(),
         }
@@ -57,9 +60,12 @@ impl Place {
 }
 
 impl Client {
-    /// Moves the client to an account. It has no subscriptions at that moment.
+    /// Moves the client to an account. Subscriptions that it has do not move: it may have some only where it is already.
     pub(super) fn enter(&mut self, account: AccountId, turn: &mut Turn<'_>) -> Handled {
-        debug_assert!(self.sids.is_empty(), "subscriptions belong to an account");
+        assert!(
+            self.sids.is_empty() || account == self.place.account,
+            "subscriptions stay in their account"
+        );
         self.leave(turn);
         self.place = Place::in_account(account, turn.settings);
         let Some(entered) = turn.settings.accounts.get(account) else {
@@ -90,7 +96,7 @@ impl Client {
 
     /// Publishes to what the account's mappings make of the subject.
     #[cold]
-    pub(super) fn publish_mapped(
+    pub(super) fn publish_mapped<const TRACED: bool>(
         &mut self,
         run: &Run<'_>,
         shared: Option<&Bytes>,
@@ -100,7 +106,7 @@ impl Client {
         let account = accounts.get(self.place.account);
         let Some(mapping) = account.and_then(|account| account.mappings.find(run.first.subject))
         else {
-            return self.publish_unmapped(run, shared, turn);
+            return self.publish_unmapped::<TRACED>(run, shared, turn);
         };
         let mut map = |run: &Run<'_>| {
             let subject = match mapping.map(run.first.subject, &mut |below| turn.router.draw(below))
@@ -110,11 +116,12 @@ impl Client {
                 Mapped::Nowhere => Vec::new(),
             };
             self.trace_mapping(run.first.subject, &subject, turn);
+            turn.router.note_mapping(&subject);
             let first = Message {
                 subject: &subject,
                 ..run.first
             };
-            self.publish_unmapped(&run.with_first(first), shared, turn);
+            self.publish_unmapped::<TRACED>(&run.with_first(first), shared, turn);
         };
         if mapping.depends_on_chance() {
             run.singly().for_each(|one| map(&one));
@@ -157,7 +164,7 @@ impl Client {
     }
 
     /// What others may know of the client.
-    fn describe(&self, detail: Detail, settings: &Settings) -> ClientInfo {
+    pub(super) fn describe(&self, detail: Detail, settings: &Settings) -> ClientInfo {
         let nanos = self.round_trip.as_nanos();
         let little = ClientInfo {
             account: settings.accounts.name(self.place.account).to_owned(),

@@ -58,8 +58,7 @@ impl Client {
         turn.log
             .trace(|| self.labelled(&format!("<<- [{verb} {subject} {}]", line.trim_end())));
         let body = &message.body()[..message.size()];
-        turn.log
-            .trace(|| self.labelled(&format!("<<- {}", payload(body, turn.settings))));
+        self.trace_payload("<<-", body, message.headers().len(), turn);
     }
 
     /// Traces a message that has been put into its outbox.
@@ -68,9 +67,18 @@ impl Client {
         let line = String::from_utf8_lossy(&delivery.line);
         turn.log
             .trace(|| self.labelled(&format!("->> [{}]", line.trim_end())));
-        let body = &delivery.body;
-        turn.log
-            .trace(|| self.labelled(&format!("->> {}", payload(body, turn.settings))));
+        // `HMSG subject sid [reply] headers total`
+        let mut lengths = line.split_whitespace().rev().skip(1);
+        let header_len = line.starts_with('H').then(|| lengths.next()?.parse().ok());
+        let header_len = header_len.flatten().unwrap_or(0);
+        self.trace_payload("->>", &delivery.body, header_len, turn);
+    }
+
+    fn trace_payload(&self, arrow: &str, body: &[u8], header_len: usize, turn: &mut Turn<'_>) {
+        if let Some(payload) = payload(body, header_len, turn.settings) {
+            turn.log
+                .trace(|| self.labelled(&format!("{arrow} {payload}")));
+        }
     }
 
     /// Traces what a mapping makes of a subject.
@@ -90,13 +98,21 @@ impl Client {
     }
 }
 
-/// A payload for a trace line.
-fn payload(body: &[u8], settings: &Settings) -> String {
+/// Headers and payload for a trace line, as far as they are to be shown.
+fn payload(body: &[u8], header_len: usize, settings: &Settings) -> Option<String> {
+    let shown = if settings.traces_headers_only {
+        body.get(..header_len)?.strip_suffix(b"\r\n\r\n")?
+    } else {
+        body
+    };
     match settings.traced_payload_max {
-        max if max > 0 && body.len() > max => {
-            format!("MSG_PAYLOAD: [{}...]", quoted(&body[..max]))
+        _ if shown.is_empty() => None,
+        max if max > 0 && shown.len() > max => {
+            // nats-server puts the dots inside the quotes.
+            let quoted = quoted(&shown[..max]);
+            Some(format!("MSG_PAYLOAD: [{}...\"]", quoted.strip_suffix('"')?))
         }
-        _ => format!("MSG_PAYLOAD: [{}]", quoted(body)),
+        _ => Some(format!("MSG_PAYLOAD: [{}]", quoted(shown))),
     }
 }
 

@@ -491,6 +491,27 @@ fn a_search_for_circles_has_an_end() {
 }
 
 #[test]
+fn thousands_of_tenants_fit_a_hub() {
+    let tenants = 2_000;
+    let of_each = |part: &dyn Fn(usize) -> String| (0..tenants).map(part).collect::<String>();
+    let text = format!(
+        "accounts {{
+           HUB {{ exports: [{}], imports: [{}] }}
+           {}
+         }}",
+        of_each(&|tenant| format!("{{stream: 't.{tenant}.>', accounts: [T{tenant}]}}\n")),
+        of_each(&|tenant| format!(
+            "{{stream {{account: T{tenant}, subject: 'u.>'}}, prefix: 'from.{tenant}'}}\n"
+        )),
+        of_each(&|tenant| format!(
+            "T{tenant} {{ exports: [{{stream: 'u.>'}}], \
+             imports: [{{stream {{account: HUB, subject: 't.{tenant}.>'}}}}] }}\n"
+        )),
+    );
+    assert_eq!(account(&text, A).imports.len(), tenants);
+}
+
+#[test]
 fn mappings_are_read() {
     let text = "mappings {
       a: b
