@@ -185,7 +185,8 @@ impl Router {
             echo: journey.echo || scope.is_served(),
             memo: &mut memo,
         };
-        let mut reached = self.publish_here(scope, publisher, *message, shared);
+        let one = Run::of_one(*message);
+        let mut reached = self.publish_each(scope, publisher, &one, shared) > 0;
         for hop in hops.iter().flatten() {
             reached |= match hop {
                 Hop::Request { import, subject } => {

@@ -231,19 +231,6 @@ impl Router {
         published
     }
 
-    /// Routes one message within an account, whatever other ways it has.
-    #[inline(never)]
-    fn publish_here(
-        &mut self,
-        scope: Scope,
-        publisher: Publisher<'_>,
-        message: Message<'_>,
-        shared: Option<&Bytes>,
-    ) -> bool {
-        let run = Run::of_one(message);
-        self.publish_in::<false>(scope, publisher, &run, shared) == Published::Somebody
-    }
-
     #[inline(always)]
     fn publish_in<const MAY_LEAVE: bool>(
         &mut self,
@@ -262,7 +249,10 @@ impl Router {
         }
         let deaf = (!publisher.echo).then_some(publisher.sender.connection.slot);
         if run.count > 1 && !goes_smoothly(run, answer, &self.outboxes, tallies, deaf) {
-            return self.publish_singly(publisher, run);
+            let reached = self.publish_each(scope, publisher, run, None);
+            // Somebody it is also when some of them found nobody; those are counted here.
+            self.counters.dropped_no_interest += (run.count - reached) as u64;
+            return Published::Somebody;
         }
         let mut delivering = Delivering {
             outboxes: &mut self.outboxes,
@@ -322,19 +312,25 @@ impl Router {
         }
     }
 
-    /// Gives somebody as the answer also when only some of them found nobody; those are counted here.
+    /// Routes messages one by one, within an account, whatever other ways they have. Says how many reached anybody.
     #[inline(never)]
-    fn publish_singly(&mut self, publisher: Publisher<'_>, run: &Run<'_>) -> Published {
-        let scope = Scope::published(publisher.account);
+    fn publish_each(
+        &mut self,
+        scope: Scope,
+        publisher: Publisher<'_>,
+        run: &Run<'_>,
+        shared: Option<&Bytes>,
+    ) -> usize {
+        let mut reached = 0;
         for one in run.singly() {
             let publisher = Publisher {
                 memo: &mut *publisher.memo,
                 ..publisher
             };
-            let reached = self.publish_here(scope, publisher, one.first, None);
-            self.counters.dropped_no_interest += u64::from(!reached);
+            let published = self.publish_in::<false>(scope, publisher, &one, shared);
+            reached += usize::from(published == Published::Somebody);
         }
-        Published::Somebody
+        reached
     }
 
     /// Delivers messages that another shard sent to subscriptions of this one.
