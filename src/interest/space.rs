@@ -76,7 +76,7 @@ impl Scope {
     /// What [`Scope::account`] and [`Scope::is_served`] gave.
     #[inline]
     pub fn from_parts(account: AccountId, is_served: bool) -> Scope {
-        Scope(u32::from(account.0) | u32::from(is_served) * FLAG)
+        Scope(u32::from(account.0) | (u32::from(is_served) * FLAG))
     }
 
     #[inline]
