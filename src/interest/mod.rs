@@ -349,6 +349,10 @@ impl Interest {
         wish: &Wish<'_>,
         announce: &mut impl FnMut(&Wants),
     ) {
+        let account = self.accounts.get(wish.account);
+        if account.is_none_or(|account| account.streams.is_empty()) {
+            return;
+        }
         let accounts = Arc::clone(&self.accounts);
         let Some(account) = accounts.get(wish.account) else {
             return;
@@ -549,13 +553,17 @@ impl Interest {
     fn match_patterns(&self, scope: Scope, subject: Subject<'_>, found: &mut Vec<PatternId>) {
         found.clear();
         let account = scope.account();
-        let has_importers = !scope.is_served() && self.shadows.has_importers(account);
-        let importers = has_importers.then_some(Layer::importers(account));
-        for layer in [Some(Layer::own(account)), importers].into_iter().flatten() {
-            found.extend(self.find_literal(layer, subject.as_bytes()));
-            self.wildcards
-                .matches(layer, subject, &mut |id| found.push(id));
+        self.match_layer(Layer::own(account), subject, found);
+        if !scope.is_served() && self.shadows.has_importers(account) {
+            self.match_layer(Layer::importers(account), subject, found);
         }
+    }
+
+    #[inline]
+    fn match_layer(&self, layer: Layer, subject: Subject<'_>, found: &mut Vec<PatternId>) {
+        found.extend(self.find_literal(layer, subject.as_bytes()));
+        self.wildcards
+            .matches(layer, subject, &mut |id| found.push(id));
     }
 
     /// The ways out of the account for messages of `subject`.

@@ -297,7 +297,10 @@ impl Router {
         }
         let deaf = (!publisher.echo).then_some(publisher.sender.connection.slot);
         if run.count > 1 && !goes_smoothly(run, answer, &self.outboxes, tallies, deaf) {
-            return self.publish_singly(publisher, run);
+            let reached = self.publish_each(scope, publisher, run, None);
+            // Somebody it is also when some of them found nobody; those are counted here.
+            self.counters.dropped_no_interest += (run.count - reached) as u64;
+            return Published::Somebody;
         }
         let copy;
         let mut delivering = Delivering {
@@ -364,19 +367,25 @@ impl Router {
         }
     }
 
-    /// Gives somebody as the answer also when only some of them found nobody; those are counted here.
+    /// Routes messages one by one, within an account, whatever other ways they have. Says how many reached anybody.
     #[inline(never)]
-    fn publish_singly(&mut self, publisher: Publisher<'_>, run: &Run<'_>) -> Published {
-        let scope = Scope::published(publisher.account);
+    fn publish_each(
+        &mut self,
+        scope: Scope,
+        publisher: Publisher<'_>,
+        run: &Run<'_>,
+        shared: Option<&Bytes>,
+    ) -> usize {
+        let mut reached = 0;
         for one in run.singly() {
             let publisher = Publisher {
                 memo: &mut *publisher.memo,
                 ..publisher
             };
-            let reached = self.publish_here(scope, publisher, one.first, None, Unwatched);
-            self.counters.dropped_no_interest += u64::from(!reached);
+            let published = self.publish_in::<false, _>(scope, publisher, &one, shared, Unwatched);
+            reached += usize::from(published == Published::Somebody);
         }
-        Published::Somebody
+        reached
     }
 
     /// Delivers messages that another shard sent to subscriptions of this one.
