@@ -5,8 +5,8 @@
 //!
 //! | what crosses | how |
 //! |---|---|
-//! | streams ([`stream`]) | a subscription here makes shadows in the exporting account (`interest`) |
-//! | services ([`service`]) | a message here goes on there as another one, and its response comes back (`router`) |
+//! | streams (`stream`) | a subscription here makes shadows in the exporting account (`interest`) |
+//! | services (`service`) | a message here goes on there as another one, and its response comes back (`router`) |
 //!
 //! Invariants
 //! - Nothing crosses that the exporting account does not export to the importing one.

@@ -3,7 +3,7 @@
 //!
 //! *Control path.* Pure.
 //!
-//! - [`COMPARED`] has one entry for each option, in the order of nats-server's own list: in that order it tells what has
+//! - `COMPARED` has one entry for each option, in the order of nats-server's own list: in that order it tells what has
 //!   changed, and finds the first change that it refuses.
 //! - Whether an option may change is said by the table ([`super::table::Reload`]); a test holds the two together.
 //! - No text shows a secret.

@@ -4,7 +4,7 @@
 //! patterns it has subscriptions for, with a weight per queue group. A peer shard is to this room what a routed server
 //! is to a cluster.
 //!
-//! Every account has a subject space of its own ([`space`]); they share the tables, so that an account that nobody uses
+//! Every account has a subject space of its own (`space`); they share the tables, so that an account that nobody uses
 //! costs nothing. A subscription that a stream import concerns has *shadows* in the exporting accounts: subscriptions of
 //! the same connection and sid, that end with it.
 //!

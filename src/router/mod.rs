@@ -8,7 +8,7 @@
 //! - A peer gets one copy, whatever it wants it for. It never forwards, but hands on a message picked for a group that
 //!   has no member left there, [`QUEUE_HOPS_MAX`] times at most.
 //! - A message for which its account imports services goes on into other accounts, and comes here by another door
-//!   ([`imports`]): the way of all others knows one account only.
+//!   (`imports`): the way of all others knows one account only.
 //! - What is dropped is counted by reason ([`Counters`]).
 
 mod batch;
