@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         }
     };
     match action {
-        Action::Run(options) => ExitCode::from(supervisor::run(&options, &identity)),
+        Action::Run(options) => ExitCode::from(supervisor::run(&options, None, &identity)),
         Action::Configure(request) => configure(&identity, &request),
         Action::Help(text) => {
             print!("{text}");
@@ -74,7 +74,11 @@ fn configure(identity: &Identity, request: &FileRequest) -> ExitCode {
     for warning in &configured.warnings {
         eprintln!("{warning}");
     }
-    ExitCode::from(supervisor::run(&configured.options, identity))
+    ExitCode::from(supervisor::run(
+        &configured.options,
+        Some(request),
+        identity,
+    ))
 }
 
 fn doctor() -> ExitCode {

@@ -20,6 +20,8 @@ mod geography;
 mod oracle;
 #[path = "sim/passwords.rs"]
 mod passwords;
+#[path = "sim/reload.rs"]
+mod reload;
 #[path = "sim/server_lines.rs"]
 mod server_lines;
 #[path = "sim/world.rs"]
@@ -54,6 +56,8 @@ pub(crate) struct Knobs {
     pub(crate) traces: bool,
     /// Whether clients are in several accounts, between which streams and services are imported.
     pub(crate) has_accounts: bool,
+    /// Whether there are new configurations while all this goes on.
+    pub(crate) reloads: bool,
 }
 
 /// How clients leave before the end.
@@ -87,6 +91,8 @@ pub(crate) enum Mutant {
     LoseFromStream,
     LoseRequest,
     LoseResponse,
+    /// One shard hears of a configuration without imports of streams.
+    ForgetImports,
 }
 
 impl Mutant {
@@ -97,6 +103,7 @@ impl Mutant {
                 | Mutant::LoseFromStream
                 | Mutant::LoseRequest
                 | Mutant::LoseResponse
+                | Mutant::ForgetImports
         )
     }
 }
@@ -126,6 +133,10 @@ impl Knobs {
             has_accounts: match mutant {
                 Mutant::None => chance(rng, 40),
                 mutant => mutant.is_about_accounts(),
+            },
+            reloads: match mutant {
+                Mutant::None => chance(rng, 40),
+                mutant => mutant == Mutant::ForgetImports,
             },
         }
     }
@@ -202,6 +213,7 @@ fn add(seen: &mut Work, work: &Work) {
     seen.crossed_streams += work.crossed_streams;
     seen.crossed_requests += work.crossed_requests;
     seen.crossed_responses += work.crossed_responses;
+    seen.reloads += work.reloads;
 }
 
 /// A run that meets nothing rare proves nothing.
@@ -217,6 +229,7 @@ fn assert_all_seen(seen: &Work) {
         seen.crossed_streams,
         seen.crossed_requests,
         seen.crossed_responses,
+        seen.reloads,
     ];
     assert!(rare.iter().all(|count| *count > 0), "{seen:#?}");
 }
@@ -320,6 +333,12 @@ fn a_message_lost_between_accounts_is_caught() {
     let lost = [Promise::NothingLostSilently, Promise::SubscribeThenFlush];
     assert_caught(Mutant::LoseFromStream, &lost);
     assert_caught(Mutant::LoseRequest, &lost);
+}
+
+#[test]
+fn imports_that_a_reload_forgets_are_caught() {
+    let lost = [Promise::NothingLostSilently, Promise::SubscribeThenFlush];
+    assert_caught(Mutant::ForgetImports, &lost);
 }
 
 #[test]

@@ -15,13 +15,15 @@ mod dialogue;
 mod script;
 mod support;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, thread};
 
+use dialogue::Peer;
 use script::{Script, Setting};
-use support::Launch;
+use support::{Launch, Server};
 
 #[test]
 fn trunkline_with_one_shard() {
@@ -80,12 +82,26 @@ fn hold(file: &Path, launch: &dyn Fn(&[Setting]) -> Launch) -> Result<(), String
     let server = launch(&script.settings)
         .start()
         .map_err(|error| format!(": {error}"))?;
-    dialogue::run(&script, server.address(), &|| server.log()).map_err(|failure| {
+    dialogue::run(&script, &server).map_err(|failure| {
         format!(
             "{failure}\n    log: {}",
             server.log().replace('\n', "\n         ")
         )
     })
+}
+
+impl Peer for Server {
+    fn address(&self) -> SocketAddr {
+        self.address()
+    }
+
+    fn log(&self) -> String {
+        self.log()
+    }
+
+    fn reload(&self, config: &str) -> Result<bool, String> {
+        self.reload(config)
+    }
 }
 
 fn ours(launch: Launch, settings: &[Setting]) -> Launch {
@@ -141,7 +157,7 @@ mod the_runner {
     use std::net::{SocketAddr, TcpListener};
     use std::thread;
 
-    use crate::dialogue;
+    use crate::dialogue::{self, Peer};
     use crate::script::Script;
 
     #[test]
@@ -167,6 +183,10 @@ mod the_runner {
         );
         assert_eq!(outcome("A connects\nA<info\nA> QUIT\nA< EOF"), Ok(()));
         assert_eq!(outcome("logged so{*}is\nunlogged never"), Ok(()));
+        assert_eq!(
+            outcome("file bad\nreload refused\nfile good\nreload"),
+            Ok(())
+        );
     }
 
     #[test]
@@ -228,6 +248,11 @@ mod the_runner {
                 "unlogged it is",
                 ":1: unlogged it is\n    the log has: [ERR] so it is",
             ),
+            ("file bad\nreload", ":2: reload\n    the server refused it"),
+            (
+                "file good\nreload refused",
+                ":2: reload refused\n    the server took it",
+            ),
             (
                 "A connects\nA signs sig SUX {}",
                 ":2: A signs sig SUX {}\n    nonce is None",
@@ -262,6 +287,7 @@ mod the_runner {
             "A joined",
             "A syncs now",
             "logged",
+            "reload now",
             "unlogged",
             "A signs sig SUX",
         ] {
@@ -270,8 +296,24 @@ mod the_runner {
     }
 
     fn outcome(script: &str) -> Result<(), String> {
-        let log = || "[INF] ready\n[ERR] so it is".to_owned();
-        dialogue::run(&Script::parse(script)?, stand_in(), &log)
+        dialogue::run(&Script::parse(script)?, &StandIn(stand_in()))
+    }
+
+    /// It takes every configuration but one.
+    struct StandIn(SocketAddr);
+
+    impl Peer for StandIn {
+        fn address(&self) -> SocketAddr {
+            self.0
+        }
+
+        fn log(&self) -> String {
+            "[INF] ready\n[ERR] so it is".to_owned()
+        }
+
+        fn reload(&self, config: &str) -> Result<bool, String> {
+            Ok(config != "bad\n")
+        }
     }
 
     /// A peer of one connection that greets, answers PING, and misbehaves when told to.

@@ -18,6 +18,8 @@ pub(super) struct Exports {
 pub struct ExportId {
     pub account: AccountId,
     index: usize,
+    /// Of the accounts: the next configuration may have something else in this place.
+    generation: u32,
 }
 
 /// What is promised to those who import a service.
@@ -85,13 +87,21 @@ impl Exports {
 }
 
 impl ExportId {
-    pub(super) fn new(account: AccountId, index: usize) -> ExportId {
-        ExportId { account, index }
+    pub(super) fn new(account: AccountId, index: usize, generation: u32) -> ExportId {
+        ExportId {
+            account,
+            index,
+            generation,
+        }
+    }
+
+    pub(super) fn is_of(self, generation: u32) -> bool {
+        self.generation == generation
     }
 
     #[cfg(test)]
     pub(crate) fn first_of(account: AccountId) -> ExportId {
-        ExportId::new(account, 0)
+        ExportId::new(account, 0, 0)
     }
 }
 

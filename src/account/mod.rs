@@ -1,11 +1,12 @@
 //! Accounts, compiled: what a shard must know to keep subject spaces apart and to bring across what may cross.
 //!
-//! *Read-only*, shared by all shards. Made from `config` once per configuration; an account keeps its number.
+//! *Read-only*, shared by all shards. Made from `config` once per configuration; an account keeps its number, and its count
+//! of clients.
 //!
 //! | what crosses | how |
 //! |---|---|
-//! | streams ([`stream`]) | a subscription here makes shadows in the exporting account (`interest`) |
-//! | services ([`service`]) | a message here goes on there as another one, and its response comes back (`router`) |
+//! | streams (`stream`) | a subscription here makes shadows in the exporting account (`interest`) |
+//! | services (`service`) | a message here goes on there as another one, and its response comes back (`router`) |
 //!
 //! Invariants
 //! - Nothing crosses that the exporting account does not export to the importing one.
@@ -28,9 +29,10 @@ pub use stream::StreamImport;
 
 use crate::base::ids::AccountId;
 use crate::config;
-use crate::config::account::{AccountLimits, ImportKind, MessageTrace};
+use crate::config::account::{AccountLimits, Import, ImportKind, MessageTrace};
 use crate::subject::{Destination, Mappings};
 use export::Exports;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// All accounts of a server.
@@ -39,6 +41,8 @@ pub struct Accounts {
     /// By [`AccountId`].
     list: Vec<Account>,
     system: AccountId,
+    /// How many configurations have come before.
+    generation: u32,
 }
 
 /// One account.
@@ -54,7 +58,7 @@ pub struct Account {
     /// Where messages with a sampled trace context are traced to.
     pub message_trace: Option<MessageTrace>,
     exports: Exports,
-    connections: Connections,
+    connections: Arc<Connections>,
 }
 
 /// Clients of one account on all shards. Touched when a client joins or leaves an account, never by a message.
@@ -67,8 +71,20 @@ impl Accounts {
         accounts: &[config::Account],
         system: AccountId,
     ) -> Result<Accounts, AccountError> {
+        Accounts::default().succeeded_by(accounts, system)
+    }
+
+    /// Compiles the accounts of the next configuration. Who is counted in an account now is counted in it there: shards
+    /// that have that one already and shards that still have this one count together.
+    pub fn succeeded_by(
+        &self,
+        accounts: &[config::Account],
+        system: AccountId,
+    ) -> Result<Accounts, AccountError> {
         let mut list = Vec::with_capacity(accounts.len());
-        for account in accounts {
+        for (index, account) in accounts.iter().enumerate() {
+            let before = self.list.get(index);
+            let connections = before.map(|before| Arc::clone(&before.connections));
             list.push(Account {
                 name: account.name.clone(),
                 nkey: account.nkey.clone(),
@@ -78,10 +94,14 @@ impl Accounts {
                 mappings: mappings(account)?,
                 message_trace: account.message_trace.clone(),
                 exports: Exports::new(account),
-                connections: Connections::default(),
+                connections: connections.unwrap_or_default(),
             });
         }
-        let mut compiled = Accounts { list, system };
+        let mut compiled = Accounts {
+            list,
+            system,
+            generation: self.generation.wrapping_add(1),
+        };
         for (index, account) in accounts.iter().enumerate() {
             compiled.add_imports(index, account)?;
         }
@@ -89,6 +109,7 @@ impl Accounts {
     }
 
     fn add_imports(&mut self, index: usize, account: &config::Account) -> Result<(), AccountError> {
+        let generation = self.generation;
         let importer = AccountId(u16::try_from(index).unwrap_or(u16::MAX));
         for import in &account.imports {
             let refused = |why: &str| AccountError::new(account, import, why);
@@ -114,6 +135,7 @@ impl Accounts {
                             .service_for(&import.subject, importer, &account.name);
                     let export = export
                         .ok_or_else(|| refused("the service is not exported to this account"))?;
+                    let export = ExportId::new(import.from, export, generation);
                     let service = ServiceImport::compile(import, to.as_deref(), *share, export);
                     let service = service.map_err(|error| refused(&error.to_string()))?;
                     self.list[index].services.add(service);
@@ -139,7 +161,20 @@ impl Accounts {
 
     /// What an export of a service promises.
     pub fn export(&self, id: ExportId) -> Option<&ServiceExport> {
+        if !id.is_of(self.generation) {
+            return None;
+        }
         self.get(id.account)?.exports.service(id)
+    }
+
+    /// Whether the accounts of both import the same streams under this number.
+    pub fn has_streams_like(&self, other: &Accounts, account: AccountId) -> bool {
+        let streams = |accounts: &Accounts| -> Vec<Import> {
+            let account = accounts.get(account);
+            let streams = account.into_iter().flat_map(|account| &account.streams);
+            streams.map(|stream| stream.written.clone()).collect()
+        };
+        streams(self) == streams(other)
     }
 
     /// All accounts with their numbers.
@@ -165,6 +200,19 @@ impl Account {
         self.connections
             .0
             .fetch_update(order, order, one_more)
+            .is_ok()
+    }
+
+    /// Lets a client that was admitted go if there is no room for it any more; says whether.
+    pub fn give_way(&self) -> bool {
+        let Some(max) = self.limits.connections_max else {
+            return false;
+        };
+        let one_less = |count| (count > max).then(|| count - 1);
+        let order = Ordering::Relaxed;
+        self.connections
+            .0
+            .fetch_update(order, order, one_less)
             .is_ok()
     }
 

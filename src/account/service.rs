@@ -80,7 +80,7 @@ impl ServiceImport {
         import: &Import,
         to: Option<&str>,
         share: bool,
-        export: usize,
+        export: ExportId,
     ) -> Result<ServiceImport, TransformError> {
         let here = to.unwrap_or(&import.subject);
         let there = unnumbered(&import.subject);
@@ -96,7 +96,7 @@ impl ServiceImport {
         };
         Ok(ServiceImport {
             from: import.from,
-            export: ExportId::new(import.from, export),
+            export,
             share,
             allow_trace: import.allow_trace,
             here: unnumbered(here).into_bytes().into(),

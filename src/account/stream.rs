@@ -13,6 +13,7 @@ pub struct StreamImport {
     /// The exporting account.
     pub from: AccountId,
     pub allow_trace: bool,
+    pub(super) written: Import,
     /// In the exporting account.
     there: Box<[u8]>,
     /// What it is here.
@@ -52,6 +53,7 @@ impl StreamImport {
         Ok(StreamImport {
             from: import.from,
             allow_trace: import.allow_trace,
+            written: import.clone(),
             there: there.as_bytes().into(),
             here: unnumbered(to).into_bytes().into(),
             names,

@@ -11,7 +11,7 @@ use super::permissions::Permissions;
 use super::signature::{verify_proxy, verify_user};
 use crate::base::ids::{AccountId, ClientNumber};
 use crate::config::authorization::{ConnectionType, Credentials};
-use crate::config::{self, Auth, Options, Secret};
+use crate::config::{self, Auth, Options};
 use crate::protocol::connect::ConnectOptions;
 use nkeys::KeyPair;
 use std::collections::HashMap;
@@ -21,12 +21,14 @@ use subtle::ConstantTimeEq;
 /// The users of a configuration, compiled.
 #[derive(Debug)]
 pub struct Directory {
-    entry: Entry,
+    pub(super) entry: Entry,
     /// Who clients without credentials are.
     anonymous: Option<Box<str>>,
     /// Whether a user with a name is found by the client's certificate, and in no other way.
     maps_certificates: bool,
     proxies: Vec<KeyPair>,
+    /// As they are written.
+    trusted_proxies: Vec<String>,
     /// Whether the single user, or who knows the token, must come through one of them.
     proxy_required: bool,
     /// Needed by nkey users and proxies; without them `INFO` has no nonce.
@@ -36,7 +38,7 @@ pub struct Directory {
 
 /// Who gets in.
 #[derive(Debug)]
-enum Entry {
+pub(super) enum Entry {
     Everybody,
     Token(Password),
     Single {
@@ -44,20 +46,22 @@ enum Entry {
         password: Password,
     },
     Users {
-        by_name: HashMap<Arc<str>, User>,
-        by_key: HashMap<Arc<str>, User>,
+        by_name: HashMap<Arc<str>, Arc<User>>,
+        by_key: HashMap<Arc<str>, Arc<User>>,
     },
 }
 
+/// A user that a new configuration leaves as it was is the same one there.
 #[derive(Debug)]
-struct User {
-    identity: Identity,
+pub(super) struct User {
+    pub(super) written: config::User,
+    pub(super) identity: Identity,
     /// The user's name, where it can be read as one.
     subject: Option<DistinguishedName>,
     /// `None` for nkey users.
     password: Option<Password>,
     connection_types: Option<Vec<ConnectionType>>,
-    proxy_required: bool,
+    pub(super) proxy_required: bool,
 }
 
 /// What a client says of itself, and what is known of its connection.
@@ -94,7 +98,16 @@ const SILENT: Verdict = Verdict::Refused(Refusal::Credentials(""));
 impl Directory {
     /// The users that `options` name. `key` makes the nonces.
     pub fn new(options: &Options, key: NonceKey) -> Directory {
-        let entry = Entry::new(&options.auth);
+        Directory::made(options, key, None)
+    }
+
+    /// The users of a new configuration. `key` is the one that made nonces before: who has been sent one may still sign it.
+    pub fn renewed(&self, options: &Options, key: NonceKey) -> Directory {
+        Directory::made(options, key, Some(&self.entry))
+    }
+
+    fn made(options: &Options, key: NonceKey, old: Option<&Entry>) -> Directory {
+        let entry = Entry::new(&options.auth, old);
         // Checked when the configuration was read.
         let proxies: Vec<KeyPair> = options
             .trusted_proxies
@@ -108,6 +121,7 @@ impl Directory {
             anonymous: options.no_auth_user.as_deref().map(Box::from),
             maps_certificates: options.tls.as_ref().is_some_and(|tls| tls.map),
             proxies,
+            trusted_proxies: options.trusted_proxies.clone(),
             proxy_required: options.proxy_required,
             nonce_key: needs_nonce.then_some(key),
             account_names: options
@@ -178,6 +192,20 @@ impl Directory {
         may.then(|| user.identity.clone())
     }
 
+    pub(super) fn has_proxies(&self) -> bool {
+        !self.proxies.is_empty()
+    }
+
+    /// Whether a proxy is no longer believed.
+    pub(super) fn has_lost_a_proxy_of(&self, before: &Directory) -> bool {
+        let is_believed = |proxy: &String| self.trusted_proxies.contains(proxy);
+        !before.trusted_proxies.iter().all(is_believed)
+    }
+
+    pub(super) fn asks_for_proxy_like(&self, other: &Directory) -> bool {
+        self.proxy_required == other.proxy_required
+    }
+
     fn examine_user(&self, claim: &Claim<'_>, is_proxied: bool) -> Verdict {
         let connect = claim.connect;
         let Some((user, is_anonymous)) = self.find(claim) else {
@@ -231,7 +259,7 @@ impl Directory {
 }
 
 impl Entry {
-    fn new(auth: &Auth) -> Entry {
+    fn new(auth: &Auth, old: Option<&Entry>) -> Entry {
         match auth {
             Auth::None => Entry::Everybody,
             Auth::Token(token) => Entry::Token(Password::new(token)),
@@ -242,18 +270,15 @@ impl Entry {
             Auth::Users(users) => {
                 let (mut by_name, mut by_key) = (HashMap::new(), HashMap::new());
                 for user in users {
-                    match &user.credentials {
-                        Credentials::Password { name, password } => {
-                            let name: Arc<str> = name.as_str().into();
-                            let user = User::new(user, Name::User(name.clone()), Some(password));
-                            by_name.insert(name, user);
-                        }
-                        Credentials::Nkey(key) => {
-                            let key: Arc<str> = key.as_str().into();
-                            let user = User::new(user, Name::Nkey(key.clone()), None);
-                            by_key.insert(key, user);
-                        }
-                    }
+                    let name: Arc<str> = user.name().into();
+                    let (named, all) = match &user.credentials {
+                        Credentials::Password { .. } => (Name::User(name.clone()), &mut by_name),
+                        Credentials::Nkey(_) => (Name::Nkey(name.clone()), &mut by_key),
+                    };
+                    let before = old.and_then(|old| old.user(&named));
+                    let before = before.filter(|before| before.written == *user);
+                    let kept = before.map_or_else(|| Arc::new(User::new(user, named)), Arc::clone);
+                    all.insert(name, kept);
                 }
                 Entry::Users { by_name, by_key }
             }
@@ -261,13 +286,44 @@ impl Entry {
     }
 }
 
+impl Entry {
+    pub(super) fn user(&self, name: &Name) -> Option<&Arc<User>> {
+        match (self, name) {
+            (Entry::Users { by_name, .. }, Name::User(name)) => by_name.get(name),
+            (Entry::Users { by_key, .. }, Name::Nkey(key)) => by_key.get(key),
+            _ => None,
+        }
+    }
+
+    /// Whether it lets in exactly those that the other lets in, without telling them apart.
+    pub(super) fn lets_in_like(&self, other: &Entry) -> bool {
+        match (self, other) {
+            (Entry::Everybody, Entry::Everybody) => true,
+            (Entry::Token(token), Entry::Token(other)) => token == other,
+            (
+                Entry::Single { user, password },
+                Entry::Single {
+                    user: other_user,
+                    password: other_password,
+                },
+            ) => user == other_user && password == other_password,
+            _ => false,
+        }
+    }
+}
+
 impl User {
-    fn new(user: &config::User, name: Name, password: Option<&Secret>) -> User {
+    fn new(user: &config::User, name: Name) -> User {
+        let password = match &user.credentials {
+            Credentials::Password { password, .. } => Some(password),
+            Credentials::Nkey(_) => None,
+        };
         let subject = match &name {
             Name::User(name) => DistinguishedName::parse(name),
             Name::Nkey(_) => None,
         };
         User {
+            written: user.clone(),
             subject,
             identity: Identity {
                 account: user.account,
@@ -283,21 +339,21 @@ impl User {
         }
     }
 
-    fn may_come_by(&self, connection_type: ConnectionType) -> bool {
+    pub(super) fn may_come_by(&self, connection_type: ConnectionType) -> bool {
         let types = self.connection_types.as_ref();
         types.is_none_or(|types| types.contains(&connection_type))
     }
 }
 
 fn find_by_certificate<'d>(
-    by_name: &'d HashMap<Arc<str>, User>,
+    by_name: &'d HashMap<Arc<str>, Arc<User>>,
     claim: &Claim<'_>,
 ) -> Option<&'d User> {
     let may_come = |user: &&User| user.may_come_by(claim.connection_type);
-    let by_text = |name: &str| by_name.get(name).filter(may_come);
+    let by_text = |name: &str| by_name.get(name).map(|user| &**user).filter(may_come);
     let by_subject = |subject: &DistinguishedName| {
         let named = || {
-            let users = by_name.values().filter(may_come);
+            let users = by_name.values().map(|user| &**user).filter(may_come);
             users.filter_map(|user| Some((user, user.subject.as_ref()?)))
         };
         let same = named().find(|(_, name)| *name == subject);

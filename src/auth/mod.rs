@@ -17,6 +17,7 @@ mod nonce;
 mod password;
 mod permissions;
 mod signature;
+mod standing;
 
 #[cfg(test)]
 mod tests;
@@ -27,3 +28,4 @@ pub use identity::{Identity, Name};
 pub use nonce::{Nonce, NonceKey};
 pub use password::{Claimant, PasswordCheck};
 pub use permissions::Permissions;
+pub use standing::Standing;

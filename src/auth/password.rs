@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use subtle::ConstantTimeEq;
 
 /// What a client must know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Password {
     Plain(Secret),
     Bcrypt(Secret),

@@ -34,12 +34,17 @@ pub struct User {
 }
 
 impl User {
+    /// The user's name or nkey.
+    pub fn name(&self) -> &str {
+        match &self.credentials {
+            Credentials::Password { name, .. } => name,
+            Credentials::Nkey(key) => key,
+        }
+    }
+
     /// Whether this is the user's name or nkey.
     pub fn is_called(&self, called: &str) -> bool {
-        match &self.credentials {
-            Credentials::Password { name, .. } => name == called,
-            Credentials::Nkey(key) => key == called,
-        }
+        self.name() == called
     }
 }
 

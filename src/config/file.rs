@@ -7,8 +7,8 @@
 //!   when everything is right by itself (an import of what nobody exports) is told when it is.
 //! - No key is ignored in silence: unknown ones are faults with the nearest known name, known ones that are not supported
 //!   yet are refused by name. A key that a variable refers to need not be an option, as in nats-server.
-//! - Blocks (users, accounts, …) are read by files of their own, all in one way: [`Reader::parts`] gives those parts that
-//!   are known and of the right type, [`gathered`] keeps what they said until it can be put together.
+//! - Blocks (users, accounts, …) are read by files of their own, all in one way: `Reader::parts` gives those parts that
+//!   are known and of the right type, `gathered` keeps what they said until it can be put together.
 
 pub(super) mod accounts;
 mod crossings;

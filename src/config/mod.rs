@@ -17,12 +17,14 @@ mod help;
 pub mod identity;
 pub mod language;
 pub mod reference;
+pub mod reload;
 pub mod secret;
 pub mod size;
 pub mod table;
 pub mod tls;
 
 use crate::base::ids::AccountId;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -325,6 +327,17 @@ pub struct HostPort {
     pub host: String,
     /// None where the text had no port, 0 or -1: the listening port is meant.
     pub port: Option<u16>,
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_v6 = self.host.contains(':');
+        match (self.port, is_v6) {
+            (None, _) => f.write_str(&self.host),
+            (Some(port), true) => write!(f, "[{}]:{port}", self.host),
+            (Some(port), false) => write!(f, "{}:{port}", self.host),
+        }
+    }
 }
 
 impl HostPort {

@@ -525,7 +525,7 @@ pub static TABLE: &[Row] = &[
     row(Group::Logging, &["log_size_limit"], "<limit>",
         Kind::Size(0..=i64::MAX, Zero::Itself, |draft, value| draft.options.log_size_limit = fit(value)),
         "Logfile size at which a new one is begun (default: never)")
-        .config(&["log_size_limit", "logfile_size_limit"], Reload::Live),
+        .config(&["log_size_limit", "logfile_size_limit"], Reload::Refused),
     row(Group::Logging, &["max_traced_msg_len"], "<len>",
         Kind::Integer(-1..=INT32_MAX, Zero::Itself,
             |draft, value| draft.options.max_traced_msg_len = fit(value.max(0))),
@@ -554,10 +554,10 @@ pub static TABLE: &[Row] = &[
     row(Group::Authorization, &[], "",
         Kind::Switch(|draft, on| draft.options.proxy_required = on),
         "Whether the single user, or who knows the token, must come through a trusted proxy")
-        .config(&["authorization.proxy_required"], Reload::Live),
+        .config(&["authorization.proxy_required"], Reload::Refused),
     row(Group::Authorization, &[], "",
         Kind::Text(|draft, text| { draft.options.no_auth_user = some_text(text); Ok(()) }),
-        "The user that clients without credentials are").config(&["no_auth_user"], Reload::Live),
+        "The user that clients without credentials are").config(&["no_auth_user"], Reload::Refused),
     row(Group::Authorization, &[], "", Kind::Block(LIST_OR_MAP, accounts::read),
         "Accounts: subject spaces of their own, by name; or a list of their names")
         .config(&["accounts"], Reload::Live),
@@ -566,7 +566,7 @@ pub static TABLE: &[Row] = &[
          a subject, or destinations with weights").config(&["mappings", "maps"], Reload::Live),
     row(Group::Authorization, &[], "", Kind::Block(TEXT, accounts::system_account),
         "The account of the server's own events and services (default: $SYS)")
-        .config(&["system_account", "system"], Reload::Live),
+        .config(&["system_account", "system"], Reload::Refused),
     row(Group::Authorization, &[], "",
         Kind::Switch(|draft, on| draft.options.no_system_account = on),
         "No system account, unless one is named").config(&["no_system_account", "no_system", "no_sys_acc"], Reload::Refused),
@@ -627,7 +627,7 @@ pub static TABLE: &[Row] = &[
             "default" | "close" => Ok(()),
             "retry" => Err("retry is not supported yet"),
             _ => Err("must be default, close or retry"),
-        }), "What happens to a client whose send is stuck: default or close, it is closed").config(&["write_timeout"], Reload::Live),
+        }), "What happens to a client whose send is stuck: default or close, it is closed").config(&["write_timeout"], Reload::Refused),
     row(Group::Limits, &["ping_interval"], "<duration>",
         Kind::Span(MILLISECOND..=SPAN_MAX, |draft, value| draft.options.ping_interval = value),
         "Time between PINGs to a quiet client").default("2m").config(&["ping_interval"], Reload::Live),
@@ -637,7 +637,7 @@ pub static TABLE: &[Row] = &[
 
     row(Group::Monitor, &["m", "http_port"], "<port>",
         Kind::Integer(PORTS, Zero::Itself, |draft, value| draft.options.monitor_port = monitor_port(value)),
-        "Use port for HTTP monitoring, -1 for a free one (default: none)")
+        "HTTP port for monitoring, -1 for a free one (default: none)")
         .config(&["http_port", "monitor_port"], Reload::Refused),
     row(Group::Monitor, &[], "",
         Kind::Address(PORTS, |draft, host, port| {
@@ -647,7 +647,7 @@ pub static TABLE: &[Row] = &[
         .config(&["http"], Reload::Refused),
     row(Group::Monitor, &["ms", "https_port"], "<port>",
         Kind::Integer(PORTS, Zero::Itself, |draft, value| draft.options.monitor_https_port = monitor_port(value)),
-        "Use port for HTTPS monitoring, with the certificate of the tls block (default: none)")
+        "HTTPS port for monitoring, certificate as in tls block (default: none)")
         .config(&["https_port"], Reload::Refused),
     row(Group::Monitor, &[], "",
         Kind::Address(PORTS, |draft, host, port| {

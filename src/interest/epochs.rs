@@ -3,8 +3,8 @@
 //! Every cached answer carries a [`Stamp`] taken when it was made. A pattern that comes or goes moves one counter on:
 //! that of its first two literal tokens, of its first one, or, when it begins with a wildcard, its account's. An
 //! answer is current while the counters of its own subject's first tokens, and its account's, are where they were.
-//! Tokens, of all accounts, share counters by hash; sharing costs a needless look-up, never a wrong answer. What an
-//! account has for itself is one counter: ten thousand accounts cost 80 KB.
+//! Tokens, of all accounts, share counters by hash, and accounts theirs; sharing costs a needless look-up, never a wrong
+//! answer. So an account costs nothing here.
 //!
 //! The counters count in steps of 2^17, so that a stamp has room for the scope of its answer: an answer for the same
 //! subject in another account has another stamp, and finding that out costs nothing.
@@ -17,6 +17,7 @@ use crate::subject::{self, Pattern};
 use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
 
+const ACCOUNTS: usize = 1 << 10;
 const FIRST: usize = 1 << 10;
 const SECOND: usize = 1 << 12;
 /// By which a counter moves on: 47 bits are left, which is nine years of a million changes a second.
@@ -25,11 +26,31 @@ const STEP: u64 = 1 << SCOPE_BITS;
 /// The counters.
 #[derive(Debug)]
 pub(super) struct Epochs {
-    /// By account, as far as any has moved on.
-    accounts: Vec<u64>,
-    first: Box<[u64]>,
-    second: Box<[u64]>,
+    accounts: Counters<ACCOUNTS>,
+    first: Counters<FIRST>,
+    second: Counters<SECOND>,
     hasher: FixedState,
+}
+
+/// `N` counters, a power of two of them. An index is cut to size, which is cheaper than to check it.
+#[derive(Debug)]
+struct Counters<const N: usize>(Box<[u64; N]>);
+
+impl<const N: usize> Counters<N> {
+    fn new() -> Counters<N> {
+        // Not from zero: then no stamp taken is a stale one.
+        let counters: Box<[u64]> = vec![STEP; N].into();
+        Counters(counters.try_into().expect("there are N"))
+    }
+
+    #[inline]
+    fn at(&self, index: u16) -> u64 {
+        self.0[usize::from(index) % N]
+    }
+
+    fn move_on(&mut self, index: u16) {
+        self.0[usize::from(index) % N] += STEP;
+    }
 }
 
 /// Which counters a subject depends on.
@@ -56,12 +77,10 @@ impl Stamp {
 
 impl Epochs {
     pub(super) fn new(seed: u64) -> Epochs {
-        // Not from zero: then no stamp taken is a stale one.
-        let counters = |count| vec![STEP; count].into_boxed_slice();
         Epochs {
-            accounts: Vec::new(),
-            first: counters(FIRST),
-            second: counters(SECOND),
+            accounts: Counters::new(),
+            first: Counters::new(),
+            second: Counters::new(),
             hasher: FixedState::with_seed(seed),
         }
     }
@@ -69,36 +88,42 @@ impl Epochs {
     /// Makes every answer of the account suspect that `pattern` could be part of.
     pub(super) fn move_on(&mut self, account: AccountId, pattern: Pattern<'_>) {
         let prefix = literal_prefix(pattern);
-        let counter = match subject::tokens(prefix).take(2).count() {
-            _ if prefix.is_empty() => {
-                if self.accounts.len() <= account.index() {
-                    self.accounts.resize(account.index() + 1, 0);
-                }
-                &mut self.accounts[account.index()]
-            }
-            1 => &mut self.first[slot(&self.hasher, account, prefix, FIRST)],
-            _ => &mut self.second[slot(&self.hasher, account, first_tokens(prefix, 2), SECOND)],
-        };
-        *counter += STEP;
+        match subject::tokens(prefix).take(2).count() {
+            _ if prefix.is_empty() => self.accounts.move_on(account.0),
+            1 => self.first.move_on(self.slot(account, prefix)),
+            _ => self
+                .second
+                .move_on(self.slot(account, first_tokens(prefix, 2))),
+        }
+    }
+
+    /// Makes every answer of every account suspect: each depends on one of these.
+    pub(super) fn move_all(&mut self) {
+        for counter in self.first.0.iter_mut() {
+            *counter += STEP;
+        }
     }
 
     pub(super) fn area_of(&self, account: AccountId, subject: &[u8]) -> Area {
-        let index = |tokens, count| {
-            let slot = slot(&self.hasher, account, first_tokens(subject, tokens), count);
-            u16::try_from(slot).unwrap_or_default()
-        };
+        let index = |tokens| self.slot(account, first_tokens(subject, tokens));
         Area {
-            first: index(1, FIRST),
-            second: index(2, SECOND),
+            first: index(1),
+            second: index(2),
         }
     }
 
     #[inline]
     pub(super) fn stamp(&self, scope: Scope, area: Area) -> Stamp {
-        let account = self.accounts.get(scope.account().index());
-        let first = self.first[usize::from(area.first)];
-        let second = self.second[usize::from(area.second)];
-        Stamp(account.copied().unwrap_or(0) + first + second + scope.bits())
+        let sum = self.accounts.at(scope.account().0)
+            + self.first.at(area.first)
+            + self.second.at(area.second);
+        Stamp(sum + scope.bits())
+    }
+
+    fn slot(&self, account: AccountId, prefix: &[u8]) -> u16 {
+        let hash = self.hasher.hash_one(prefix) ^ Scope::published(account).salt();
+        // The high bits: the match cache's table uses the low ones of the same hash.
+        (hash >> 48) as u16
     }
 }
 
@@ -119,12 +144,6 @@ fn first_tokens(bytes: &[u8], count: usize) -> &[u8] {
         Some(dot) => &bytes[..dot],
         None => bytes,
     }
-}
-
-fn slot(hasher: &FixedState, account: AccountId, prefix: &[u8], count: usize) -> usize {
-    let hash = hasher.hash_one(prefix) ^ Scope::published(account).salt();
-    // The high bits: the match cache's table uses the low ones of the same hash.
-    (hash >> 40) as usize % count
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Interest {
         range: Range<SubscriptionId>,
     ) -> impl Iterator<Item = (SubscriptionId, u32)> {
         let all = range.filter_map(|id| Some((id, self.subscriptions.get(id)?.connection)));
-        all.filter(|(id, _)| self.shadows.is_empty() || !self.shadows.contains(*id))
+        all.filter(|(id, _)| !self.shadows.contains(*id))
     }
 
     /// Subscriptions that clients in an account have.

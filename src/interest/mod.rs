@@ -4,7 +4,7 @@
 //! patterns it has subscriptions for, with a weight per queue group. A peer shard is to this room what a routed server
 //! is to a cluster.
 //!
-//! Every account has a subject space of its own ([`space`]); they share the tables, so that an account that nobody uses
+//! Every account has a subject space of its own (`space`); they share the tables, so that an account that nobody uses
 //! costs nothing. A subscription that a stream import concerns has *shadows* in the exporting accounts: subscriptions of
 //! the same connection and sid, that end with it.
 //!
@@ -20,6 +20,7 @@ mod epochs;
 mod fanout;
 mod groups;
 mod listing;
+mod reload;
 mod scouted;
 mod shadows;
 mod space;
@@ -260,8 +261,8 @@ impl Interest {
         self.responses = prefix.into();
     }
 
-    /// From now on answers leave a connection out for these subjects. It has no subscriptions at the moment: answers that
-    /// are remembered do not change.
+    /// From now on answers leave a connection out for these subjects. Answers that are remembered do not change: of one that
+    /// has subscriptions, whoever calls this calls [`Interest::distrust_all`] too.
     pub fn hide(&mut self, connection: u32, hidden: Option<Arc<PatternSet>>) {
         match hidden {
             Some(hidden) => self.hidden.insert(connection, hidden),
@@ -359,6 +360,10 @@ impl Interest {
         wish: &Wish<'_>,
         announce: &mut impl FnMut(&Wants),
     ) {
+        let account = self.accounts.get(wish.account);
+        if account.is_none_or(|account| account.streams.is_empty()) {
+            return;
+        }
         let accounts = Arc::clone(&self.accounts);
         let Some(account) = accounts.get(wish.account) else {
             return;
@@ -559,13 +564,17 @@ impl Interest {
     fn match_patterns(&self, scope: Scope, subject: Subject<'_>, found: &mut Vec<PatternId>) {
         found.clear();
         let account = scope.account();
-        let has_importers = !scope.is_served() && self.shadows.has_importers(account);
-        let importers = has_importers.then_some(Layer::importers(account));
-        for layer in [Some(Layer::own(account)), importers].into_iter().flatten() {
-            found.extend(self.find_literal(layer, subject.as_bytes()));
-            self.wildcards
-                .matches(layer, subject, &mut |id| found.push(id));
+        self.match_layer(Layer::own(account), subject, found);
+        if !scope.is_served() && self.shadows.has_importers(account) {
+            self.match_layer(Layer::importers(account), subject, found);
         }
+    }
+
+    #[inline]
+    fn match_layer(&self, layer: Layer, subject: Subject<'_>, found: &mut Vec<PatternId>) {
+        found.extend(self.find_literal(layer, subject.as_bytes()));
+        self.wildcards
+            .matches(layer, subject, &mut |id| found.push(id));
     }
 
     /// The ways out of the account for messages of `subject`.

@@ -53,6 +53,9 @@ impl Shadows {
 
     /// Forgets the shadows of a subscription that ends; they are to be ended too.
     pub(super) fn take_of(&mut self, parent: SubscriptionId) -> Vec<SubscriptionId> {
+        if self.children.is_empty() {
+            return Vec::new();
+        }
         let children = self.children.remove(&parent).unwrap_or_default();
         for shadow in &children {
             self.made_by.remove(shadow);

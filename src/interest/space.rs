@@ -73,6 +73,12 @@ impl Scope {
         Scope(account.0 as u32 | FLAG)
     }
 
+    /// What [`Scope::account`] and [`Scope::is_served`] gave.
+    #[inline]
+    pub fn from_parts(account: AccountId, is_served: bool) -> Scope {
+        Scope(u32::from(account.0) | (u32::from(is_served) * FLAG))
+    }
+
     #[inline]
     pub fn account(self) -> AccountId {
         account_of(self.0)
@@ -93,7 +99,7 @@ impl Scope {
         Scope(u32::try_from(number).expect("it was cut to size"))
     }
 
-    /// Different for each scope, and nothing for the one that most servers have only.
+    /// Different for each scope, already in the upper half, and nothing for the one that most servers have only.
     #[inline]
     pub(super) fn salt(self) -> u64 {
         salt(self.0)
@@ -125,6 +131,7 @@ mod tests {
         for account in accounts {
             for scope in [Scope::published(account), Scope::served(account)] {
                 assert_eq!(scope.account(), account);
+                assert_eq!(Scope::from_parts(account, scope.is_served()), scope);
                 assert_eq!(Scope::from_bits(scope.bits() | 5 << SCOPE_BITS), scope);
                 scopes.push(scope.bits());
             }
@@ -141,5 +148,15 @@ mod tests {
         scopes.sort_unstable();
         scopes.dedup();
         assert_eq!(scopes.len(), count);
+    }
+    #[test]
+    fn no_two_scopes_have_the_same_upper_half_of_salt() {
+        let mut upper: Vec<u64> = (0..1 << SCOPE_BITS)
+            .map(|bits| Scope::from_bits(bits).salt() >> 32)
+            .collect();
+        upper.sort_unstable();
+        upper.dedup();
+        assert_eq!(upper.len(), 1 << SCOPE_BITS);
+        assert_eq!(Scope::published(AccountId::GLOBAL).salt(), 0);
     }
 }

@@ -8,7 +8,7 @@ use super::space::Layer;
 use crate::base::slab::Slab;
 use crate::subject::{Pattern, Subject};
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
 const NONE: u32 = u32::MAX;
@@ -18,7 +18,8 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Trie {
     nodes: Slab<Node>,
     edges: HashTable<u32>,
-    roots: HashMap<u32, u32, FixedState>,
+    /// Of accounts' own layers and of their importers' layers, each by account, as far as they go.
+    roots: [Vec<u32>; 2],
     hasher: FixedState,
 }
 
@@ -57,18 +58,22 @@ impl Trie {
         Trie {
             nodes: Slab::new(),
             edges: HashTable::new(),
-            roots: HashMap::with_hasher(FixedState::with_seed(seed)),
+            roots: [Vec::new(), Vec::new()],
             hasher: FixedState::with_seed(seed),
         }
     }
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.nodes.is_empty() && self.roots.is_empty()
+        let mut roots = self.roots.iter().flatten();
+        self.nodes.is_empty() && roots.all(|root| *root == NONE)
     }
 
     pub(super) fn find(&self, layer: Layer, pattern: Pattern<'_>) -> Option<PatternId> {
-        let mut at = *self.roots.get(&layer.number())?;
+        let mut at = self.root(layer);
+        if at == NONE {
+            return None;
+        }
         for token in pattern.tokens() {
             match token {
                 b">" => return self.nodes[at].rest,
@@ -84,9 +89,11 @@ impl Trie {
 
     /// Adds a pattern that is not there yet.
     pub(super) fn insert(&mut self, layer: Layer, pattern: Pattern<'_>, id: PatternId) {
-        let nodes = &mut self.nodes;
-        let root = self.roots.entry(layer.number());
-        let mut at = *root.or_insert_with(|| nodes.insert(Node::new(NONE, b"")));
+        let mut at = self.root(layer);
+        if at == NONE {
+            at = self.nodes.insert(Node::new(NONE, b""));
+            self.set_root(layer, at);
+        }
         for token in pattern.tokens() {
             if token == b">" {
                 self.nodes[at].rest = Some(id);
@@ -99,7 +106,7 @@ impl Trie {
 
     /// Removes a pattern that is there, and every node that nobody needs any more.
     pub(super) fn remove(&mut self, layer: Layer, pattern: Pattern<'_>) {
-        let mut at = self.roots.get(&layer.number()).copied().unwrap_or(NONE);
+        let mut at = self.root(layer);
         assert!(
             at != NONE,
             "the layer of the pattern to remove has patterns"
@@ -129,9 +136,24 @@ impl Trie {
         subject: Subject<'_>,
         found: &mut impl FnMut(PatternId),
     ) {
-        if let Some(root) = self.roots.get(&layer.number()) {
-            self.walk(*root, subject.as_bytes(), found);
+        let root = self.root(layer);
+        if root != NONE {
+            self.walk(root, subject.as_bytes(), found);
         }
+    }
+
+    fn root(&self, layer: Layer) -> u32 {
+        let roots = &self.roots[usize::from(layer.is_importers())];
+        roots.get(layer.account().index()).copied().unwrap_or(NONE)
+    }
+
+    fn set_root(&mut self, layer: Layer, root: u32) {
+        let roots = &mut self.roots[usize::from(layer.is_importers())];
+        let index = layer.account().index();
+        if roots.len() <= index {
+            roots.resize(index + 1, NONE);
+        }
+        roots[index] = root;
     }
 
     /// Matches what is left of a subject below `at`. At least one token is left.
@@ -204,8 +226,7 @@ impl Trie {
                 unreachable!("the node was just looked at");
             };
             if node.parent == NONE {
-                self.roots.remove(&layer.number());
-                return;
+                return self.set_root(layer, NONE);
             }
             if *node.token == *b"*" {
                 self.nodes[node.parent].star = NONE;

@@ -218,7 +218,7 @@ impl Mesh {
     }
 
     /// Parcels for `shard` that found the lane full.
-    pub fn waiting(&self, shard: ShardId) -> usize {
+    pub fn waiting_for(&self, shard: ShardId) -> usize {
         let peer = self.peers.get(shard.index()).and_then(Option::as_ref);
         peer.map_or(0, |peer| peer.waiting.len())
     }

@@ -156,9 +156,7 @@ impl MessageHead {
             echo,
             hops,
         } = routing;
-        let short = |len: u32| {
-            u16::try_from(len).expect("it fits a control line, or is the length of a short run")
-        };
+        let short = |len: u32| u16::try_from(len).expect("it fits a control line");
         MessageHead {
             flags: (u8::from(plain) * PLAIN)
                 | (u8::from(echo) * ECHO)
@@ -171,7 +169,7 @@ impl MessageHead {
             reply_len: short(message.reply_len),
             header_len: message.header_len.unwrap_or(NO_HEADERS),
             tail_len: narrow(message.tail.len()),
-            count: short(narrow(run.count)),
+            count: u16::try_from(run.count).expect("longer runs are packed as several"),
             account: scope.account(),
             publisher,
         }
@@ -184,11 +182,7 @@ impl MessageHead {
 
     #[inline]
     fn scope(&self) -> Scope {
-        if self.is(SERVED) {
-            Scope::served(self.account)
-        } else {
-            Scope::published(self.account)
-        }
+        Scope::from_parts(self.account, self.is(SERVED))
     }
 
     #[inline]

@@ -29,6 +29,7 @@ mod server;
 mod site;
 mod surveyor;
 
+use crate::base::clock::Now;
 use crate::config::Options;
 use crate::config::go_text::go_error;
 use crate::protocol::info::ServerInfo;
@@ -41,7 +42,7 @@ use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// The monitoring port, open but not yet served.
 #[derive(Debug)]
@@ -52,10 +53,12 @@ pub struct Port {
 }
 
 /// What the pages need to know of the server beside what its shards tell.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Facts {
     pub options: Options,
     pub info: ServerInfo,
+    /// When the options were read.
+    pub configured_at: Now,
     pub bells: Doorbells,
     pub clock: Clock,
     pub logger: Logger,
@@ -67,6 +70,8 @@ pub struct Facts {
 #[derive(Debug)]
 pub struct Running {
     _until: oneshot::Sender<()>,
+    facts: watch::Sender<Arc<Facts>>,
+    https: Option<watch::Sender<Arc<ServerConfig>>>,
 }
 
 impl Port {
@@ -115,9 +120,43 @@ impl Port {
     /// When the thread cannot be made.
     pub fn serve(self, facts: Facts) -> Result<Running, String> {
         let (until, stop) = oneshot::channel();
-        server::spawn(self.socket, self.tls, facts, stop)
+        let (facts, current) = watch::channel(Arc::new(facts));
+        let (https, tls) = self.tls.map(watch::channel).unzip();
+        server::spawn(self.socket, tls, current, stop)
             .map_err(|error| format!("Can't start monitoring: {error}"))?;
-        Ok(Running { _until: until })
+        Ok(Running {
+            _until: until,
+            facts,
+            https,
+        })
+    }
+}
+
+impl Running {
+    /// Goes on with what a new configuration has made of the server. Requests that are being answered keep the old.
+    ///
+    /// # Errors
+    /// When HTTPS cannot have the new certificate; it keeps the old one.
+    pub fn reload(
+        &self,
+        options: Options,
+        info: ServerInfo,
+        tls: Option<Arc<Acceptor>>,
+    ) -> Result<(), String> {
+        let shown = tls.as_deref().map(Acceptor::without_client_certificates);
+        self.facts.send_modify(|facts| {
+            *facts = Arc::new(Facts {
+                options,
+                info,
+                configured_at: facts.clock.now(),
+                tls,
+                ..Facts::clone(facts)
+            });
+        });
+        if let (Some(https), Some(shown)) = (&self.https, shown) {
+            https.send_replace(shown?);
+        }
+        Ok(())
     }
 }
 

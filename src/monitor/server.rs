@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
@@ -42,8 +42,8 @@ const NICENESS: i32 = 10;
 /// When it cannot be made.
 pub(super) fn spawn(
     socket: OwnedFd,
-    tls: Option<Arc<ServerConfig>>,
-    facts: Facts,
+    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+    facts: watch::Receiver<Arc<Facts>>,
     stop: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -55,7 +55,7 @@ pub(super) fn spawn(
         .spawn(move || {
             // A thread's number is a process's for the scheduler. Where it may not be changed, it stays as it is.
             let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
-            let logger = facts.logger.clone();
+            let logger = facts.borrow().logger.clone();
             let site = Rc::new(Site::new(facts));
             let served = LocalSet::new().block_on(&runtime, serve(socket, tls, site, stop));
             if let Err(error) = served {
@@ -66,9 +66,13 @@ pub(super) fn spawn(
     Ok(())
 }
 
-async fn serve(socket: OwnedFd, site: Rc<Site>, mut stop: oneshot::Receiver<()>) -> io::Result<()> {
+async fn serve(
+    socket: OwnedFd,
+    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+    site: Rc<Site>,
+    mut stop: oneshot::Receiver<()>,
+) -> io::Result<()> {
     let listener = TcpListener::from_std(socket.into())?;
-    let tls = tls.map(TlsAcceptor::from);
     let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let next = async {
@@ -85,7 +89,8 @@ async fn serve(socket: OwnedFd, site: Rc<Site>, mut stop: oneshot::Receiver<()>)
         };
         match accepted {
             Ok((stream, _)) => {
-                let (site, tls) = (Rc::clone(&site), tls.clone());
+                let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
+                let (site, tls) = (Rc::clone(&site), tls.map(TlsAcceptor::from));
                 tokio::task::spawn_local(async move {
                     welcome(stream, tls, site).await;
                     drop(seat);
@@ -117,7 +122,7 @@ async fn welcome(stream: TcpStream, tls: Option<TlsAcceptor>, site: Rc<Site>) {
 async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, site: Rc<Site>) {
     let answer = service_fn(move |request| {
         let site = Rc::clone(&site);
-        async move { Ok::<_, Infallible>(site.answer(&request).await) }
+        async move { Ok::<_, Infallible>(site.current().answer(&request).await) }
     });
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())

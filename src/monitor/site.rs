@@ -12,19 +12,23 @@ use hyper::{Request, Response};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
 
-/// Everything a page may ask.
-#[derive(Debug)]
+/// Everything a page may ask. A page keeps the facts that it began with, though the server reads its configuration again
+/// meanwhile.
+#[derive(Clone, Debug)]
 pub(super) struct Site {
-    pub(super) facts: Facts,
-    pub(super) surveyor: Surveyor,
-    pub(super) requests: RefCell<BTreeMap<&'static str, u64>>,
+    pub(super) facts: Arc<Facts>,
+    newest: watch::Receiver<Arc<Facts>>,
+    pub(super) surveyor: Rc<Surveyor>,
+    pub(super) requests: Rc<RefCell<BTreeMap<&'static str, u64>>>,
     base_path: String,
     /// What the calendar said at the start: a clock that was set since changes nothing.
     wall: WallClock,
     outgoing: Outgoing,
-    load: Cell<Load>,
+    load: Rc<Cell<Load>>,
     watchers: Rc<Cell<usize>>,
 }
 
@@ -53,17 +57,31 @@ impl Drop for Watcher {
 const LOAD_OVER: Duration = Duration::from_secs(1);
 
 impl Site {
-    pub(super) fn new(facts: Facts) -> Site {
+    pub(super) fn new(newest: watch::Receiver<Arc<Facts>>) -> Site {
+        let facts = Arc::clone(&newest.borrow());
         Site {
-            surveyor: Surveyor::new(facts.bells.clone()),
-            requests: RefCell::default(),
+            surveyor: Rc::new(Surveyor::new(facts.bells.clone())),
+            requests: Rc::default(),
             base_path: base_path(&facts.options.monitor_base_path),
             wall: facts.clock.wall(),
             outgoing: Outgoing::default(),
-            load: Cell::default(),
+            load: Rc::default(),
             watchers: Rc::default(),
             facts,
+            newest,
         }
+    }
+
+    /// The same with the newest facts.
+    pub(super) fn current(self: &Rc<Site>) -> Rc<Site> {
+        let newest = Arc::clone(&self.newest.borrow());
+        if Arc::ptr_eq(&newest, &self.facts) {
+            return Rc::clone(self);
+        }
+        Rc::new(Site {
+            facts: newest,
+            ..Site::clone(self)
+        })
     }
 
     /// The time of day now.

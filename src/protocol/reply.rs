@@ -22,7 +22,16 @@ pub enum ErrorReply<'a> {
     InvalidPublishSubject,
     InvalidSubject,
     SubscriptionTooDeep(&'a [u8]),
-    SubscriptionRefused { subject: &'a [u8], queue: &'a [u8] },
+    SubscriptionRefused {
+        subject: &'a [u8],
+        queue: &'a [u8],
+    },
+    /// What was allowed when it was subscribed to is not allowed any more.
+    SubscriptionRevoked {
+        subject: &'a [u8],
+        queue: &'a [u8],
+        sid: &'a [u8],
+    },
     PublishRefused(&'a [u8]),
     ReplyReserved(&'a [u8]),
 }
@@ -64,6 +73,14 @@ impl ErrorReply<'_> {
                 quoted(subject),
                 quoted(queue)
             ),
+            E::SubscriptionRevoked {
+                subject,
+                queue,
+                sid,
+            } => {
+                let refused = E::SubscriptionRefused { subject, queue };
+                format!("{} (sid {})", refused.text(), quoted(sid))
+            }
             E::PublishRefused(subject) => {
                 format!("Permissions Violation for Publish to {}", quoted(subject))
             }

@@ -8,7 +8,7 @@
 //! - A peer gets one copy, whatever it wants it for. It never forwards, but hands on a message picked for a group that
 //!   has no member left there, [`QUEUE_HOPS_MAX`] times at most.
 //! - A message for which its account imports services goes on into other accounts, and comes here by another door
-//!   ([`imports`]): the way of all others knows one account only.
+//!   (`imports`): the way of all others knows one account only.
 //! - What is dropped is counted by reason ([`Counters`]).
 
 mod batch;
@@ -156,6 +156,15 @@ impl Router {
         }
     }
 
+    /// Goes on with other accounts and options. What crosses between accounts is as it is now for every message that comes
+    /// next; responses that are on their way still find whoever waits for them.
+    pub fn reload(&mut self, accounts: &Arc<Accounts>, limits: OutboxLimits, trace: bool) {
+        let Router { interest, mesh, .. } = self;
+        interest.reload(accounts, &mut |wants| mesh.announce(wants));
+        self.outboxes.set_limits(limits);
+        Observed::watch_all(&mut self.observed, trace);
+    }
+
     pub fn set_now(&mut self, now: Now) {
         self.now = now;
         self.outboxes.set_now(now);
@@ -225,7 +234,13 @@ impl Router {
             .is_some_and(|observed| !observed.is_empty())
     }
 
-    /// From now on messages of these subjects are not delivered to a connection, which has no subscriptions at the moment.
+    /// Makes all answers anew: somebody may hear of other subjects now.
+    pub fn distrust_answers(&mut self) {
+        self.interest.distrust_all();
+    }
+
+    /// From now on messages of these subjects are not delivered to a connection. If it has subscriptions,
+    /// [`Router::distrust_answers`] is to be called too.
     pub fn hide(&mut self, connection: u32, hidden: Option<Arc<PatternSet>>) {
         self.interest.hide(connection, hidden);
     }
@@ -282,7 +297,10 @@ impl Router {
         }
         let deaf = (!publisher.echo).then_some(publisher.sender.connection.slot);
         if run.count > 1 && !goes_smoothly(run, answer, &self.outboxes, tallies, deaf) {
-            return self.publish_singly(publisher, run);
+            let reached = self.publish_each(scope, publisher, run, None);
+            // Somebody it is also when some of them found nobody; those are counted here.
+            self.counters.dropped_no_interest += (run.count - reached) as u64;
+            return Published::Somebody;
         }
         let copy;
         let mut delivering = Delivering {
@@ -349,19 +367,25 @@ impl Router {
         }
     }
 
-    /// Gives somebody as the answer also when only some of them found nobody; those are counted here.
+    /// Routes messages one by one, within an account, whatever other ways they have. Says how many reached anybody.
     #[inline(never)]
-    fn publish_singly(&mut self, publisher: Publisher<'_>, run: &Run<'_>) -> Published {
-        let scope = Scope::published(publisher.account);
+    fn publish_each(
+        &mut self,
+        scope: Scope,
+        publisher: Publisher<'_>,
+        run: &Run<'_>,
+        shared: Option<&Bytes>,
+    ) -> usize {
+        let mut reached = 0;
         for one in run.singly() {
             let publisher = Publisher {
                 memo: &mut *publisher.memo,
                 ..publisher
             };
-            let reached = self.publish_here(scope, publisher, one.first, None, Unwatched);
-            self.counters.dropped_no_interest += u64::from(!reached);
+            let published = self.publish_in::<false, _>(scope, publisher, &one, shared, Unwatched);
+            reached += usize::from(published == Published::Somebody);
         }
-        Published::Somebody
+        reached
     }
 
     /// Delivers messages that another shard sent to subscriptions of this one.

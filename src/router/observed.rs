@@ -39,6 +39,18 @@ impl Observed {
         })
     }
 
+    /// Changes whether somebody looks at all deliveries.
+    pub(super) fn watch_all(observed: &mut Option<Observed>, traces: bool) {
+        match observed {
+            Some(all) => {
+                all.traces = traces;
+                all.traced.clear();
+                Observed::drop_if_idle(observed);
+            }
+            None => *observed = Observed::traces(traces),
+        }
+    }
+
     /// Changes whether a connection learns of reply subjects.
     pub(super) fn watch_replies(observed: &mut Option<Observed>, connection: u32, watch: bool) {
         if !watch && observed.is_none() {
@@ -50,9 +62,14 @@ impl Observed {
             all.answerers.resize(slot + 1, false);
         }
         all.answerers[slot] = watch;
-        if !all.traces && all.asked.is_empty() && !all.answerers.contains(&true) {
-            *observed = None;
-        }
+        Observed::drop_if_idle(observed);
+    }
+
+    fn drop_if_idle(observed: &mut Option<Observed>) {
+        let is_idle = |all: &mut Observed| {
+            !all.traces && all.asked.is_empty() && !all.answerers.contains(&true)
+        };
+        observed.take_if(is_idle);
     }
 
     /// Notes one message, or a run of messages with the same reply.

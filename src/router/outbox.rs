@@ -129,13 +129,19 @@ impl Outboxes {
         Outboxes {
             boxes: Vec::new(),
             limits,
-            share: OUTBOX_SHARE_BYTES.min(limits.pending / 4),
+            share: share(limits),
             now: Now::ZERO,
             waiting: Waiting::default(),
             pauses: Vec::new(),
             resumes: Vec::new(),
             spare: Vec::new(),
         }
+    }
+
+    /// Goes on with other limits.
+    pub fn set_limits(&mut self, limits: OutboxLimits) {
+        self.share = share(limits);
+        self.limits = limits;
     }
 
     /// Sets the time for all that follows in this turn.
@@ -488,6 +494,10 @@ impl Outbox {
             waiting.overflowed.push(slot);
         }
     }
+}
+
+fn share(limits: OutboxLimits) -> usize {
+    OUTBOX_SHARE_BYTES.min(limits.pending / 4)
 }
 
 #[cfg(test)]

@@ -171,10 +171,9 @@ impl Replies {
     pub(super) fn find(&self, account: AccountId, subject: &[u8]) -> Option<u32> {
         let digits = subject.strip_prefix(&*self.prefix)?;
         let number = read_number(digits.strip_suffix(MEASURED).unwrap_or(digits))?;
-        #[allow(clippy::cast_possible_truncation, reason = "the low half is wanted")]
-        let (key, tag) = (number as u32, (number >> 32) as u32);
+        let key = u32::try_from(number & u64::from(u32::MAX)).ok()?;
         let entry = self.entries.get(key)?;
-        (entry.tag == tag && entry.awaited.exporter == account).then_some(key)
+        (u64::from(entry.tag) == number >> 32 && entry.awaited.exporter == account).then_some(key)
     }
 
     pub(super) fn get(&self, key: u32) -> Option<&Awaited> {

@@ -78,6 +78,49 @@ impl Acceptor {
         self.retry_at = None;
     }
 
+    /// From now on there may be so many clients. Has the newest of each shard closed if there are more; gives how many
+    /// shard 0 may keep then.
+    ///
+    /// nats-server closes some at random. Shards differ by one in what they have, so the newest of each are about the
+    /// newest of all.
+    pub(super) fn limit_connections(
+        &mut self,
+        connections_max: u32,
+        log: &mut Vec<Record>,
+    ) -> Option<usize> {
+        self.connections_max = u64::from(connections_max);
+        let actives: Vec<u64> = self.actives().map(|(active, _)| active).collect();
+        let total: u64 = actives.iter().sum();
+        let closed = total
+            .checked_sub(self.connections_max)
+            .filter(|closed| *closed > 0)?;
+        let text = format!("Closed {closed} connections to fall within max_connections");
+        log.push(Record::new(Level::Info, text));
+        let mut own = None;
+        for (most, shard) in even_shares(actives, closed).into_iter().zip(0u8..) {
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            if shard == 0 {
+                own = Some(most);
+                continue;
+            }
+            let mut waiting = Some(Directive::KeepAtMost(most));
+            // As with the supervisor's directives: a full mailbox is being emptied.
+            while let Some(directive) = waiting.take() {
+                waiting = self.bells.tell(ShardId(shard), directive);
+                std::thread::yield_now();
+            }
+        }
+        own
+    }
+
+    /// How many connections each shard has.
+    fn actives(&self) -> impl Iterator<Item = (u64, ShardId)> + Clone {
+        self.handed.iter().zip(0u8..).map(|(handed, shard)| {
+            let shard = ShardId(shard);
+            (handed.saturating_sub(self.bells.departed(shard)), shard)
+        })
+    }
+
     pub(super) fn retry_at(&self) -> Option<Now> {
         self.retry_at
     }
@@ -114,12 +157,8 @@ impl Acceptor {
         let address = getpeername(&socket).ok().flatten()?.try_into().ok()?;
         // Batching is ours to do; Nagle would only add to it.
         let _ = sockopt::set_tcp_nodelay(&socket, true);
-        let actives = self.handed.iter().zip(0u8..).map(|(handed, shard)| {
-            let shard = ShardId(shard);
-            (handed.saturating_sub(self.bells.departed(shard)), shard)
-        });
-        let total: u64 = actives.clone().map(|(active, _)| active).sum();
-        let (_, shard) = actives.min()?;
+        let total: u64 = self.actives().map(|(active, _)| active).sum();
+        let (_, shard) = self.actives().min()?;
         self.next_number += 1;
         let number = ClientNumber(self.next_number);
         let is_welcome = total < self.connections_max;
@@ -170,6 +209,16 @@ impl Acceptor {
     }
 }
 
+/// What each may keep of its own when `closed` are taken, one after another, from whoever has most.
+fn even_shares(mut shares: Vec<u64>, closed: u64) -> Vec<u64> {
+    for _ in 0..closed {
+        if let Some(most) = shares.iter_mut().max() {
+            *most = most.saturating_sub(1);
+        }
+    }
+    shares
+}
+
 fn has_waiting(listener: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(listener, PollFlags::IN)];
     poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
@@ -177,4 +226,17 @@ fn has_waiting(listener: &OwnedFd) -> bool {
 
 fn open_reserve() -> Option<OwnedFd> {
     rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_with_most_give_most() {
+        assert_eq!(even_shares(vec![3, 3, 2], 2), [2, 2, 2]);
+        assert_eq!(even_shares(vec![9, 1, 1], 4), [5, 1, 1]);
+        assert_eq!(even_shares(vec![2, 2], 4), [0, 0]);
+        assert_eq!(even_shares(vec![1], 0), [1]);
+    }
 }

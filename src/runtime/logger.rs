@@ -46,11 +46,7 @@ impl Logger {
     /// # Errors
     /// When the log file cannot be opened, with nats-server's text, or the thread cannot be started.
     pub fn start(options: &Options) -> Result<Logger, LogStartError> {
-        let output = match &options.log_file {
-            Some(path) => Output::File(LogFile::open(path, options.log_size_limit)?),
-            None => Output::Stderr,
-        };
-        Logger::start_on(output, options)
+        Logger::start_on(Output::open(options)?, options)
     }
 
     fn start_on(output: Output, options: &Options) -> Result<Logger, LogStartError> {
@@ -61,13 +57,7 @@ impl Logger {
             shared: Arc::clone(&shared),
         };
         logger.set_levels(options.debug, options.trace);
-        let coloured = matches!(output, Output::Stderr) && io::stderr().is_terminal();
-        let stamp = options.logtime.then(|| Stamp::new(options.logtime_utc));
-        let form = Form {
-            pid: std::process::id(),
-            stamp,
-            coloured,
-        };
+        let form = form(&output, options);
         let writer = Writer {
             orders,
             shared,
@@ -132,6 +122,37 @@ impl Logger {
         let _ = self.queue.try_send(Order::Wake);
     }
 
+    /// Opens the log that other options describe, for [`Logger::change`]. Until then nothing is different.
+    ///
+    /// # Errors
+    /// When the log file cannot be opened, with nats-server's text.
+    pub fn prepare(options: &Options) -> Result<LogChange, LogStartError> {
+        let output = Output::open(options)?;
+        let form = form(&output, options);
+        Ok(LogChange {
+            to: Box::new((output, form)),
+            debug: options.debug,
+            trace: options.trace,
+        })
+    }
+
+    /// Lines that are logged from now on go where, and look as, it was prepared; those logged before go where they would
+    /// have gone.
+    ///
+    /// If the thread takes nothing for a while, because whoever reads the log does not, the log stays as it is.
+    pub fn change(&self, change: LogChange) {
+        self.set_levels(change.debug, change.trace);
+        let deadline = Instant::now() + CHANGE_WAIT_MAX;
+        let mut order = Order::Change(change.to);
+        while let Err(TrySendError::Full(back)) = self.queue.try_send(order) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            order = back;
+            thread::sleep(STOP_RETRY);
+        }
+    }
+
     /// Waits until everything logged so far is written, and ends the thread. What is logged later is lost.
     ///
     /// Gives up after [`STOP_WAIT_MAX`]: a stuck pipe must not keep the process from exiting.
@@ -151,6 +172,14 @@ impl Logger {
     }
 }
 
+/// A log that is open and not in use yet.
+#[derive(Debug)]
+pub struct LogChange {
+    to: Box<(Output, Form)>,
+    debug: bool,
+    trace: bool,
+}
+
 /// What all handles and the thread look at.
 #[derive(Debug, Default)]
 struct Shared {
@@ -166,6 +195,8 @@ enum Order {
     Line(SystemTime, Record),
     /// Look at the flags.
     Wake,
+    /// Write what comes next elsewhere, or in another form.
+    Change(Box<(Output, Form)>),
     /// Write what came before, answer, end.
     Stop(SyncSender<()>),
 }
@@ -223,6 +254,11 @@ impl Writer {
                         lines += 1;
                     }
                     Ok(Order::Wake) => {}
+                    Ok(Order::Change(to)) => {
+                        self.write_block(lines);
+                        lines = 0;
+                        (self.output, self.form) = *to;
+                    }
                     Ok(Order::Stop(written)) => break Some(written),
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => break None,
                 }
@@ -325,6 +361,13 @@ enum Output {
 }
 
 impl Output {
+    fn open(options: &Options) -> Result<Output, LogStartError> {
+        Ok(match &options.log_file {
+            Some(path) => Output::File(LogFile::open(path, options.log_size_limit)?),
+            None => Output::Stderr,
+        })
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Output::Stderr => io::stderr().lock().write_all(bytes),
@@ -363,6 +406,14 @@ impl Output {
     }
 }
 
+fn form(output: &Output, options: &Options) -> Form {
+    Form {
+        pid: std::process::id(),
+        stamp: options.logtime.then(|| Stamp::new(options.logtime_utc)),
+        coloured: matches!(output, Output::Stderr) && io::stderr().is_terminal(),
+    }
+}
+
 /// Lines that may wait. At 100 bytes each this is a second of a very talkative server.
 const QUEUE_LINES_MAX: usize = 8192;
 /// Bytes that may wait: trace lines carry payloads, and lines alone would let them fill the memory.
@@ -371,6 +422,8 @@ const QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 const BLOCK_BYTES_MAX: usize = 64 * 1024;
 /// How long an exit waits for the log.
 pub const STOP_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long a reload waits for room in the queue.
+const CHANGE_WAIT_MAX: Duration = Duration::from_secs(2);
 const STOP_RETRY: Duration = Duration::from_millis(1);
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use super::password_worker::PasswordWorkers;
 use super::pulse::Pulse;
 use super::ring::{Event, Ring};
 use super::socket::{InFlight, Load, Socket, Sockets};
-use super::thread::{Common, Directive, Report};
+use super::thread::{Common, Directive, Reload, Report};
 use crate::base::clock::Now;
 use crate::base::ids::{ConnectionId, ShardId};
 use crate::base::log::{Level, Record};
@@ -77,6 +77,8 @@ pub(super) struct Pump {
     made_way_at: Now,
     /// Bytes received and sent since the shard last had nothing to do.
     moved: usize,
+    /// Configurations taken over that the supervisor has not been told of.
+    owed_reports: u32,
     is_stopping: bool,
 }
 
@@ -131,6 +133,7 @@ impl Pump {
             pulse: Pulse::default(),
             made_way_at: Now::ZERO,
             moved: 0,
+            owed_reports: 0,
             is_stopping: false,
         })
     }
@@ -207,6 +210,7 @@ impl Pump {
         self.rearm_receives();
         self.close_sockets(now);
         self.write_log();
+        self.report_reloads();
         // What is queued reaches the kernel at the start of the next turn: there must be one.
         let has_more = busy || self.ring.has_queued();
         self.pulse.turn_ends(now, has_more);
@@ -337,7 +341,8 @@ impl Pump {
                 Directive::PasswordChecked(id, is_right) => {
                     self.shard.password_checked(id, is_right);
                 }
-                Directive::Entrance(entrance) => self.staged.entrance = entrance,
+                Directive::Reload(reload) => self.reload(&reload),
+                Directive::KeepAtMost(most) => self.shard.keep_at_most(most),
                 Directive::StopAccepting => {
                     if let Some(acceptor) = &mut self.acceptor {
                         acceptor.stop(&mut self.ring);
@@ -354,6 +359,27 @@ impl Pump {
             }
         }
         true
+    }
+
+    fn reload(&mut self, reload: &Reload) {
+        self.staged.entrance = reload.entrance.clone();
+        self.shard.reload(&reload.settings);
+        self.owed_reports += 1;
+        if let Some(acceptor) = &mut self.acceptor {
+            let own = acceptor.limit_connections(reload.connections_max, &mut self.log);
+            if let Some(most) = own {
+                self.shard.keep_at_most(most);
+            }
+        }
+    }
+
+    /// Reports a reload once the other shards can have heard of all that came of it.
+    fn report_reloads(&mut self) {
+        if self.owed_reports > 0 && self.shard.may_send() && !self.shard.has_open_parcels() {
+            for _ in 0..std::mem::take(&mut self.owed_reports) {
+                self.report(Report::Reloaded);
+            }
+        }
     }
 
     fn adopt(&mut self, arrival: Arrival) {

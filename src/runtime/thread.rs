@@ -10,6 +10,7 @@ use super::pulse::Pulse;
 use super::pump::Pump;
 use super::scheduling;
 use crate::base::ids::{ConnectionId, ShardId};
+use crate::session::settings::Settings;
 use crate::shard::Shard;
 use crate::shard::survey::{Piece, Question};
 use crate::wire::opening::Entrance;
@@ -40,8 +41,10 @@ pub enum Directive {
     Adopt(Arrival),
     /// The password of this connection has been compared, and was right or not.
     PasswordChecked(ConnectionId, bool),
-    /// Connections that come from now on are asked for this before their sessions begin.
-    Entrance(Option<Arc<Entrance>>),
+    /// Go on with another configuration, and report when everything that follows from it at once has been announced.
+    Reload(Box<Reload>),
+    /// There are too many clients: close the newest until so many are left.
+    KeepAtMost(usize),
     /// Close the listening socket; for shard 0.
     StopAccepting,
     /// Tell clients that the server is about to go, and close them one by one after the grace period.
@@ -68,10 +71,22 @@ impl fmt::Debug for Inquiry {
     }
 }
 
+/// What a shard must know of a new configuration.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    pub settings: Arc<Settings>,
+    /// What connections that come from now on are asked for before their sessions begin.
+    pub entrance: Option<Arc<Entrance>>,
+    /// For shard 0.
+    pub connections_max: u32,
+}
+
 /// What a shard tells the supervisor.
 #[derive(Debug)]
 pub enum Report {
     Ready(ShardId),
+    /// It has taken a new configuration over.
+    Reloaded(ShardId),
     /// In lame duck mode: the last client has gone.
     Deserted(ShardId),
     Stopped(ShardId),

@@ -14,6 +14,7 @@ mod message_trace;
 mod permissions;
 mod publish;
 mod record;
+mod reload;
 mod subscribe;
 mod trace;
 mod transport;
@@ -502,6 +503,9 @@ impl Client {
 
     /// Ends a pause and takes in what came meanwhile.
     pub fn resume(&mut self, turn: &mut Turn<'_>) -> Handled {
+        if self.is_being_checked() {
+            return Ok(());
+        }
         if !std::mem::take(&mut self.is_paused) {
             return Ok(());
         }

@@ -22,6 +22,7 @@ pub enum CloseReason {
     /// More TLS handshakes than are allowed in a second; nats-server's reason is the one above.
     ConnectionThrottled,
     MaximumAccountConnectionsExceeded,
+    MaximumSubscriptionsExceeded,
     MaximumPayloadExceeded,
     MaximumControlLineExceeded,
     NoRespondersRequiresHeaders,
@@ -45,6 +46,7 @@ impl CloseReason {
             CloseReason::MaximumAccountConnectionsExceeded => {
                 Some(ErrorReply::AccountConnectionsExceeded)
             }
+            CloseReason::MaximumSubscriptionsExceeded => Some(ErrorReply::SubscriptionsExceeded),
             CloseReason::MaximumPayloadExceeded => Some(ErrorReply::PayloadViolation),
             CloseReason::MaximumControlLineExceeded => Some(ErrorReply::ControlLineExceeded),
             CloseReason::NoRespondersRequiresHeaders => {
@@ -97,6 +99,7 @@ impl fmt::Display for CloseReason {
             CloseReason::MaximumAccountConnectionsExceeded => {
                 "Maximum Account Connections Exceeded"
             }
+            CloseReason::MaximumSubscriptionsExceeded => "Maximum Subscriptions Exceeded",
             CloseReason::MaximumPayloadExceeded => "Maximum Message Payload Exceeded",
             CloseReason::MaximumControlLineExceeded => "Maximum Control Line Exceeded",
             CloseReason::NoRespondersRequiresHeaders => "No Responders Requires Headers",

@@ -1,11 +1,12 @@
 //! The options that concern sessions and shards, resolved: what a configuration snapshot will be.
 
-use crate::account::Accounts;
+use crate::account::{AccountError, Accounts};
 use crate::auth::{Directory, NonceKey};
 use crate::base::clock::WallClock;
 use crate::config::Options;
 use crate::protocol::info::ServerInfo;
 use crate::router::OutboxLimits;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub struct Settings {
     /// What the calendar says; the simulator has none.
     pub wall: WallClock,
     pub auth_timeout: Duration,
+    /// SHA-256 of the keys that clients with TLS may have; `None` is any.
+    pub pinned_keys: Option<Arc<BTreeSet<[u8; 32]>>>,
     /// Bytes of arguments on a control line.
     pub control_line_max: usize,
     /// Bytes of headers and payload together.
@@ -50,17 +53,52 @@ impl Settings {
     ///
     /// # Panics
     /// When the accounts do not compile: whoever has options asks [`Accounts::compile`] first what is wrong with them.
-    pub fn new(options: &Options, mut info: ServerInfo, key: NonceKey) -> Settings {
-        let limited = |value: usize| (value > 0).then_some(value);
+    pub fn new(options: &Options, info: ServerInfo, key: NonceKey) -> Settings {
         let directory = Directory::new(options, key);
         let accounts = Accounts::compile(&options.accounts, options.system_account);
+        let accounts = accounts.expect("accounts are checked before");
+        Settings::made(options, info, directory, accounts)
+    }
+
+    /// What follows from other options for a server that has had these settings. `key` is the one that made nonces before.
+    ///
+    /// # Errors
+    /// What is wrong with the accounts.
+    pub fn renewed(
+        &self,
+        options: &Options,
+        info: ServerInfo,
+        key: NonceKey,
+    ) -> Result<Settings, AccountError> {
+        let directory = self.directory.renewed(options, key);
+        let accounts = self
+            .accounts
+            .succeeded_by(&options.accounts, options.system_account)?;
+        Ok(Settings {
+            wall: self.wall,
+            ..Settings::made(options, info, directory, accounts)
+        })
+    }
+
+    fn made(
+        options: &Options,
+        mut info: ServerInfo,
+        directory: Directory,
+        accounts: Accounts,
+    ) -> Settings {
+        let limited = |value: usize| (value > 0).then_some(value);
         info.auth_required = directory.wants_credentials();
         Settings {
             directory: Arc::new(directory),
-            accounts: Arc::new(accounts.expect("accounts are checked before")),
+            accounts: Arc::new(accounts),
             wall: WallClock::default(),
             info,
             auth_timeout: options.auth_timeout,
+            pinned_keys: options
+                .tls
+                .as_ref()
+                .and_then(|tls| tls.pinned_certs.clone())
+                .map(Arc::new),
             control_line_max: options.max_control_line as usize,
             payload_max: options.max_payload as usize,
             subscriptions_max: limited(options.max_subscriptions as usize),

@@ -17,6 +17,7 @@
 mod closed;
 pub mod ended;
 mod lame_duck;
+mod reload;
 pub mod survey;
 
 use crate::auth::{CertificateFacts, PasswordCheck};
@@ -66,6 +67,8 @@ pub struct Shard {
     /// How often each slot has been used.
     reuses: Vec<u32>,
     timers: BinaryHeap<Reverse<(Now, u32, u32)>>,
+    /// By slot: which of its timers counts.
+    armed: Vec<Now>,
     /// Paused publishers, with the end of their pause; few, and not for long.
     paused: Vec<(Now, ConnectionId)>,
     /// Parcels of each peer that this turn still takes in.
@@ -147,6 +150,7 @@ impl Shard {
             seats: Slab::new(),
             reuses: Vec::new(),
             timers: BinaryHeap::new(),
+            armed: Vec::new(),
             paused: Vec::new(),
             to_drain: Vec::new(),
             lane_memos: vec![Memo::default(); shards],
@@ -210,11 +214,12 @@ impl Shard {
     pub fn open(&mut self, id: ConnectionId, secured: Option<Box<Secured>>) {
         self.with_client(id, |client, turn| {
             client.open(secured, turn);
-            Ok(())
+            // A reload may have come between the handshake's beginning and its end.
+            client.compare_key(turn)
         });
         if let Some(client) = self.client(id) {
-            self.timers
-                .push(Reverse((client.deadline(), id.slot, id.reuse)));
+            let deadline = client.deadline();
+            self.arm(id, deadline);
         }
     }
 
@@ -243,6 +248,7 @@ impl Shard {
         let slot = self.seats.next_key();
         if self.reuses.len() <= slot as usize {
             self.reuses.resize(slot as usize + 1, 0);
+            self.armed.resize(slot as usize + 1, Now::ZERO);
         }
         let id = ConnectionId {
             slot,
@@ -251,10 +257,7 @@ impl Shard {
         self.router.outboxes.open(slot);
         self.tally.connected += 1;
         let client = start(id, number, address, &mut self.turn());
-        if client.deadline() < Now::NEVER {
-            self.timers
-                .push(Reverse((client.deadline(), id.slot, id.reuse)));
-        }
+        self.arm(id, client.deadline());
         let seated = self.seats.insert(Seat::Serving(Box::new(client)));
         assert_eq!(seated, slot, "the slab keeps its word");
         id
@@ -427,9 +430,13 @@ impl Shard {
             }
             self.timers.pop();
             let id = ConnectionId { slot, reuse };
+            if self.armed[slot as usize] != at {
+                continue;
+            }
             self.with_client(id, Client::on_timer);
             if let Some(client) = self.client(id) {
-                self.timers.push(Reverse((client.deadline(), slot, reuse)));
+                let deadline = client.deadline();
+                self.arm(id, deadline);
             }
         }
         for (until, id) in self.paused.clone() {
@@ -443,6 +450,13 @@ impl Shard {
         self.router.expire_responses();
         self.run_lame_duck();
         self.settle();
+    }
+
+    fn arm(&mut self, id: ConnectionId, at: Now) {
+        self.armed[id.slot as usize] = at;
+        if at < Now::NEVER {
+            self.timers.push(Reverse((at, id.slot, id.reuse)));
+        }
     }
 
     /// When [`Shard::run_timers`] has something to do next.
@@ -732,7 +746,8 @@ impl Shard {
         };
         self.paused.swap_remove(index);
         self.with_client(id, Client::resume);
-        if self.client(id).is_some() {
+        let waits = Client::is_being_checked;
+        if self.client(id).is_some_and(|client| !waits(client)) {
             self.effects.push(Effect::ResumeReading(id));
         }
     }

@@ -218,7 +218,7 @@ impl Shard {
         let lane = |peer| LaneDepth {
             peer,
             arrived: mesh.arrived(peer),
-            waiting: mesh.waiting(peer),
+            waiting: mesh.waiting_for(peer),
         };
         Counts {
             snapshot: self.snapshot(),

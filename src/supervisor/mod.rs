@@ -1,8 +1,9 @@
-//! Start, signals, lame duck, stop. *Control path*, on the main thread: it waits for signals and reports and gives the
+//! Start, signals, reload, lame duck, stop. *Control path*, on the main thread: it waits for signals and reports and gives the
 //! shards their directives. No message ever passes through here.
 
 pub mod config_file;
 pub mod process_files;
+mod reload;
 pub mod signal_command;
 
 use crate::account::Accounts;
@@ -12,7 +13,7 @@ use crate::base::limits::{LANE_PARCELS, SHARDS_MAX};
 use crate::base::log::{Level, Record};
 use crate::config::go_text::go_error;
 use crate::config::tls::HandshakeFirst;
-use crate::config::{Identity, NATS_SERVER_VERSION, Options};
+use crate::config::{FileRequest, Identity, NATS_SERVER_VERSION, Options};
 use crate::mesh;
 use crate::monitor;
 use crate::protocol::info::ServerInfo;
@@ -27,6 +28,7 @@ use crate::shard::Shard;
 use crate::wire::opening::Entrance;
 use crate::wire::tls::Acceptor;
 use process_files::PortsFile;
+use reload::{Reloading, Running};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::thread::disable_transparent_huge_pages;
@@ -42,8 +44,9 @@ use std::time::Duration;
 /// How long shards may take to close their connections when the server stops.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Runs a broker until a signal ends it; gives the process's exit code.
-pub fn run(options: &Options, identity: &Identity) -> u8 {
+/// Runs a broker until a signal ends it; gives the process's exit code. `request` is where the options come from, if that
+/// is a file; a reload asks it again.
+pub fn run(options: &Options, request: Option<&FileRequest>, identity: &Identity) -> u8 {
     let logger = match Logger::start(options) {
         Ok(logger) => logger,
         Err(error) => {
@@ -53,7 +56,7 @@ pub fn run(options: &Options, identity: &Identity) -> u8 {
     };
     abort_on_panic();
     spare_locked_memory();
-    let code = match Broker::start(options, identity, &logger) {
+    let code = match Broker::start(options, request, identity, &logger) {
         Ok(broker) => broker.watch(),
         Err(why) => {
             logger.log(Record::new(Level::Fatal, why));
@@ -70,6 +73,8 @@ struct Broker<'a> {
     bells: Doorbells,
     shards: Vec<JoinHandle<()>>,
     messages: Receiver<Message>,
+    running: Running,
+    reloading: Option<Reloading>,
     ports_file: Option<PortsFile>,
     monitor: Option<monitor::Running>,
     in_lame_duck: bool,
@@ -83,7 +88,12 @@ enum Message {
 }
 
 impl<'a> Broker<'a> {
-    fn start(options: &Options, identity: &Identity, logger: &'a Logger) -> Result<Self, String> {
+    fn start(
+        options: &Options,
+        request: Option<&FileRequest>,
+        identity: &Identity,
+        logger: &'a Logger,
+    ) -> Result<Self, String> {
         let server_id = nkeys::KeyPair::new_server().public_key();
         let server_name = options
             .server_name
@@ -116,7 +126,8 @@ impl<'a> Broker<'a> {
         let info = server_info(options, server_id, server_name, address);
         Accounts::compile(&options.accounts, options.system_account)
             .map_err(|error| error.to_string())?;
-        let settings = Settings::new(options, info, nonce_key()?);
+        let key = nonce_key()?;
+        let settings = Settings::new(options, info, key);
         let count = shard_count(options);
         let clock = thread::start_clock();
         let (bells, messages, shards) =
@@ -126,6 +137,19 @@ impl<'a> Broker<'a> {
             bells,
             shards,
             messages,
+            running: Running {
+                options: Options {
+                    port: address.port(),
+                    ..options.clone()
+                },
+                request: request.cloned(),
+                identity: identity.clone(),
+                address,
+                monitored: None,
+                key,
+                settings: Arc::new(settings),
+            },
+            reloading: None,
             ports_file: None,
             monitor: None,
             in_lame_duck: false,
@@ -135,11 +159,12 @@ impl<'a> Broker<'a> {
         let shown = host_port(&shown_host(&options.host), address.port());
         broker.info(format!("Listening for client connections on {shown}"));
         broker.tell_of_entrance(options);
-        let monitored = monitor.as_ref().map(|port| (port.scheme(), port.address));
+        broker.running.monitored = monitor.as_ref().map(|port| (port.scheme(), port.address));
         if let Some(port) = monitor {
             let facts = monitor::Facts {
                 options: options.clone(),
-                info: settings.info,
+                info: broker.running.settings.info.clone(),
+                configured_at: clock.now(),
                 bells: broker.bells.clone(),
                 clock,
                 logger: logger.clone(),
@@ -147,7 +172,7 @@ impl<'a> Broker<'a> {
             };
             broker.monitor = Some(port.serve(facts)?);
         }
-        broker.write_files(options, identity, address, monitored)?;
+        broker.write_files(options, identity, address)?;
         broker.info("Server is ready");
         Ok(broker)
     }
@@ -186,8 +211,8 @@ impl<'a> Broker<'a> {
         options: &Options,
         identity: &Identity,
         address: SocketAddr,
-        monitored: Option<(&str, SocketAddr)>,
     ) -> Result<(), String> {
+        let monitored = self.running.monitored;
         if let Some(path) = &options.pid_file {
             process_files::write_pid_file(path).map_err(|error| error.to_string())?;
         }
@@ -213,13 +238,11 @@ impl<'a> Broker<'a> {
                         SIGTERM => break 0,
                         SIGUSR1 => self.logger.reopen(),
                         SIGUSR2 => self.enter_lame_duck(),
-                        _ => self.log(
-                            Level::Error,
-                            "Failed to reload server configuration: \
-                            this is not supported yet",
-                        ),
+                        SIGHUP => self.reload(),
+                        _ => {}
                     }
                 }
+                Ok(Message::Report(Report::Reloaded(shard))) => self.hear_reloaded(shard),
                 Ok(Message::Report(Report::Deserted(_))) => {
                     self.deserted += 1;
                     if self.deserted >= self.shards.len() {
@@ -272,12 +295,21 @@ impl<'a> Broker<'a> {
     }
 
     fn tell_all(&self, directive: impl Fn() -> Directive) {
-        for shard in (0..self.bells.shards()).filter_map(|shard| u8::try_from(shard).ok()) {
+        self.tell(self.shards(), directive);
+    }
+
+    fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let count = u8::try_from(self.bells.shards()).unwrap_or(u8::MAX);
+        (0..count).map(ShardId)
+    }
+
+    fn tell(&self, shards: impl Iterator<Item = ShardId>, directive: impl Fn() -> Directive) {
+        for shard in shards {
             let mut waiting = Some(directive());
             // A full mailbox is being emptied; only a dead shard never takes it, and then the process is going anyway.
             while let Some(directive) = waiting.take() {
-                waiting = self.bells.tell(ShardId(shard), directive);
-                if self.shards[usize::from(shard)].is_finished() {
+                waiting = self.bells.tell(shard, directive);
+                if self.shards[shard.index()].is_finished() {
                     break;
                 }
                 std::thread::yield_now();

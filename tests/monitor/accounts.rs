@@ -73,13 +73,8 @@ fn page(server: &Server, page: &str) -> Value {
             fields.retain(|name, _| !COUNTED_OTHERWISE.contains(&name.as_str()));
         }
     };
-    for list in ["account_statz"] {
-        json[list]
-            .as_array_mut()
-            .into_iter()
-            .flatten()
-            .for_each(&mut leave_out);
-    }
+    let stats = json["account_statz"].as_array_mut();
+    stats.into_iter().flatten().for_each(&mut leave_out);
     if page.starts_with("/accountz") {
         leave_out(&mut json["account_detail"]);
         leave_out(&mut json["account_detail"]["sublist_stats"]);

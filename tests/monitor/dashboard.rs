@@ -85,8 +85,8 @@ fn events_tell_what_happens() {
         assert_eq!(watcher.status(), 200);
         let first = watcher.event();
         assert_eq!(
-            first["shards"].as_array().expect("a list").len() as u32,
-            shards
+            first["shards"].as_array().expect("a list").len(),
+            shards as usize
         );
         assert_eq!(first["connections"], 0);
         let mut client = join(server.address());

@@ -13,6 +13,8 @@ pub(crate) struct Dice {
     pub(crate) clock: Rng,
     /// What breaks.
     pub(crate) faults: Rng,
+    /// When there is a new configuration, and when a shard hears of it.
+    pub(crate) reloads: Rng,
 }
 
 impl Dice {
@@ -25,6 +27,7 @@ impl Dice {
             kernel: stream(),
             clock: stream(),
             faults: stream(),
+            reloads: stream(),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::chance::{Dice, chance, range};
 use super::client::Client;
 use super::geography::{self, ACCOUNTS};
 use super::oracle::{Checked, Fate, Oracle, Promise, Totals, broken};
+use super::reload::Reloads;
 use super::{Closes, Knobs, Mutant};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,13 +26,14 @@ use trunkline::shard::{Effect, Shard};
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) knobs: Knobs,
-    mutant: Mutant,
-    dice: Dice,
+    pub(crate) mutant: Mutant,
+    pub(crate) dice: Dice,
     now: Now,
     pub(crate) steps: u64,
     /// The last step in which a client read or the server took a byte.
     moved_at: u64,
-    cores: Vec<Core>,
+    pub(crate) cores: Vec<Core>,
+    pub(crate) reloads: Reloads,
     clients: Vec<Client>,
     /// By client.
     wires: Vec<Wire>,
@@ -59,12 +61,13 @@ pub(crate) struct Work {
     pub(crate) crossed_streams: u64,
     pub(crate) crossed_requests: u64,
     pub(crate) crossed_responses: u64,
+    pub(crate) reloads: u64,
 }
 
 /// A shard and its driver.
 #[derive(Debug)]
-struct Core {
-    shard: Shard,
+pub(crate) struct Core {
+    pub(crate) shard: Shard,
     phase: Phase,
     connections: Vec<Connection>,
     /// Clients whose connection waits to be accepted.
@@ -130,6 +133,7 @@ impl World {
         if mutant == Mutant::NoLimit {
             settings.outbox.pending *= 64;
         }
+        let reloads = Reloads::new(&settings, knobs.shards);
         let cores = lanes.into_iter().map(|mesh| Core {
             shard: Shard::new(settings.clone(), mesh, dice.faults.next_u64()),
             phase: Phase::Reap,
@@ -140,6 +144,7 @@ impl World {
         });
         World {
             cores: cores.collect(),
+            reloads,
             knobs,
             mutant,
             dice,
@@ -194,6 +199,7 @@ impl World {
 
     fn step(&mut self, operations: &mut u32) -> Checked {
         self.tick();
+        self.perhaps_reload();
         match range(&mut self.dice.schedule, 0, 100) {
             0..55 => self.run_some_core(),
             55..80 => self.some_client_reads(),
@@ -297,7 +303,9 @@ impl World {
             let is_empty = wire.to_server.is_empty() && wire.to_client.is_empty();
             client.fate != Fate::Here || (is_empty && !wire.closed_by_server)
         };
-        self.cores.iter().all(is_quiet) && self.wires.iter().zip(&self.clients).all(is_drained)
+        self.reloads.are_over()
+            && self.cores.iter().all(is_quiet)
+            && self.wires.iter().zip(&self.clients).all(is_drained)
     }
 
     fn judge_round(&mut self) -> Checked {
@@ -520,6 +528,7 @@ impl World {
                 Phase::Ingest
             }
             Phase::Ingest => {
+                self.follow_reloads(index);
                 self.ingest(index);
                 Phase::Timers
             }
@@ -849,11 +858,16 @@ pub(crate) fn settings_of(options: &Options) -> Settings {
 }
 
 fn settings(knobs: &Knobs) -> Settings {
-    let mut settings = if knobs.has_accounts {
+    let settings = if knobs.has_accounts {
         settings_of(&geography::options())
     } else {
         plain_settings()
     };
+    adjusted(settings, knobs)
+}
+
+/// With the limits of the run.
+pub(crate) fn adjusted(mut settings: Settings, knobs: &Knobs) -> Settings {
     settings.payload_max = PAYLOAD_MAX;
     settings.outbox.pending = knobs.pending_max;
     if knobs.is_slow {

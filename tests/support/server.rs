@@ -93,7 +93,7 @@ impl Launch {
             .args(["-a", "127.0.0.1", "-p", "-1", "--ports_file_dir"])
             .arg(&folder.path);
         if !self.config.is_empty() {
-            let file = folder.path.join("server.conf");
+            let file = folder.path.join(CONFIG_FILE);
             fs::write(&file, &self.config).map_err(|error| format!("config file: {error}"))?;
             command.arg("-c").arg(file);
         }
@@ -271,6 +271,35 @@ impl Server {
         }
     }
 
+    /// Writes another configuration into the file that the server was started with, has it read again, and waits for what
+    /// comes of it: whether it was taken. The error says that nothing came.
+    pub(crate) fn reload(&self, config: &str) -> Result<bool, String> {
+        let before = self.reloads();
+        self.write_config(config);
+        self.signal("HUP").map_err(|error| error.to_string())?;
+        let is_over = || self.reloads().len() > before.len();
+        if !wait_until(Duration::from_secs(20), is_over) {
+            return Err("the log tells nothing of a reload".to_owned());
+        }
+        Ok(self.reloads()[before.len()])
+    }
+
+    /// Only writes the configuration.
+    pub(crate) fn write_config(&self, config: &str) {
+        fs::write(self.folder.path.join(CONFIG_FILE), config).expect("the folder is there");
+    }
+
+    /// The reloads so far, and whether each was taken.
+    pub(crate) fn reloads(&self) -> Vec<bool> {
+        let log = self.log();
+        let outcome = |line: &str| match line {
+            line if line.contains("Reloaded server configuration") => Some(true),
+            line if line.contains("Failed to reload server configuration") => Some(false),
+            _ => None,
+        };
+        log.lines().filter_map(outcome).collect()
+    }
+
     /// Sends a signal and waits for the process to end by itself.
     pub(crate) fn stop(&mut self, signal: &str, within: Duration) -> io::Result<ExitStatus> {
         self.signal(signal)?;
@@ -423,6 +452,7 @@ pub(crate) fn wait_until(within: Duration, mut done: impl FnMut() -> bool) -> bo
     }
 }
 
+const CONFIG_FILE: &str = "server.conf";
 const LAST_WORDS: usize = 4000;
 
 const NATS_SERVER_MISSING: &str =

@@ -18,17 +18,33 @@ use crate::support::{RawClient, wait_until};
 /// The connections that are open, by name.
 type Connections = BTreeMap<String, RawClient>;
 
-/// Runs `script`; the error is the line, what was expected and what came. `log` is what the server has logged so far.
-pub(crate) fn run(
-    script: &Script,
-    address: SocketAddr,
-    log: &dyn Fn() -> String,
-) -> Result<(), String> {
+/// The server that a transcript is about.
+pub(crate) trait Peer {
+    fn address(&self) -> SocketAddr;
+
+    /// What it has logged so far.
+    fn log(&self) -> String;
+
+    /// Has it read this configuration; says whether it was taken.
+    fn reload(&self, config: &str) -> Result<bool, String>;
+}
+
+/// Runs `script`; the error is the line, what was expected and what came.
+pub(crate) fn run(script: &Script, peer: &dyn Peer) -> Result<(), String> {
     let mut connections = Connections::new();
     let mut reply = Vec::new();
+    let mut config = String::new();
     for line in &script.lines {
-        step(line, address, log, &mut connections, &mut reply)
-            .map_err(|why| format!(":{}: {}\n    {why}", line.number, line.text))?;
+        let done = match &line.step {
+            Step::File(line) => {
+                config.push_str(line);
+                config.push('\n');
+                Ok(())
+            }
+            Step::Reload { is_taken } => reload(peer, &std::mem::take(&mut config), *is_taken),
+            _ => step(line, peer, &mut connections, &mut reply),
+        };
+        done.map_err(|why| format!(":{}: {}\n    {why}", line.number, line.text))?;
     }
     for (name, client) in &mut connections {
         if !client.has_ended() {
@@ -40,22 +56,35 @@ pub(crate) fn run(
     Ok(())
 }
 
+fn reload(peer: &dyn Peer, config: &str, is_taken: bool) -> Result<(), String> {
+    match peer.reload(config)? {
+        found if found == is_taken => Ok(()),
+        true => Err("the server took it".to_owned()),
+        false => Err("the server refused it".to_owned()),
+    }
+}
+
 fn step(
     line: &Line,
-    address: SocketAddr,
-    log: &dyn Fn() -> String,
+    peer: &dyn Peer,
     connections: &mut Connections,
     reply: &mut Vec<u8>,
 ) -> Result<(), String> {
     match &line.step {
+        Step::File(_) | Step::Reload { .. } => Err("this step is about the file".to_owned()),
         Step::Logged(wanted) => {
-            let is_there = || log().lines().any(|line| wanted.matches(line.as_bytes()));
+            let is_there = || {
+                peer.log()
+                    .lines()
+                    .any(|line| wanted.matches(line.as_bytes()))
+            };
             let found = wait_until(Duration::from_secs(5), is_there);
             found
                 .then_some(())
                 .ok_or_else(|| "it is not in the log".to_owned())
         }
-        Step::NotLogged(text) => match log().lines().find(|line| line.contains(text.as_str())) {
+        Step::NotLogged(text) => match peer.log().lines().find(|line| line.contains(text.as_str()))
+        {
             Some(line) => Err(format!("the log has: {line}")),
             None => Ok(()),
         },
@@ -69,8 +98,8 @@ fn step(
             head,
         } => share(connections, names, *count, head),
         Step::On { connection, act } => match act {
-            Act::Connect => open(connections, connection, address).map(drop),
-            Act::Join(options) => join(open(connections, connection, address)?, options),
+            Act::Connect => open(connections, connection, peer.address()).map(drop),
+            Act::Join(options) => join(open(connections, connection, peer.address())?, options),
             Act::Close => connections
                 .remove(connection)
                 .map(drop)

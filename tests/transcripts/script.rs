@@ -41,6 +41,12 @@ pub(crate) struct Line {
 #[derive(Debug)]
 pub(crate) enum Step {
     Sleep(Duration),
+    /// A line of the next configuration file.
+    File(String),
+    /// The server reads the lines since the last time as its file, and takes them, or does not.
+    Reload {
+        is_taken: bool,
+    },
     /// The server's log has a line that ends like this.
     Logged(Pattern),
     /// Nothing like this is anywhere in the server's log so far.
@@ -184,6 +190,9 @@ fn parse_step(text: &str) -> Result<Step, String> {
     match word {
         "sleep" => parse_span(rest).map(Step::Sleep),
         "share" => parse_share(rest),
+        "file" => Ok(Step::File(rest.to_owned())),
+        "reload" if rest.is_empty() => Ok(Step::Reload { is_taken: true }),
+        "reload" if rest == "refused" => Ok(Step::Reload { is_taken: false }),
         "logged" if rest.is_empty() => Err("a log line is not empty".to_owned()),
         "logged" => Pattern::parse(&format!("{{*}}{rest}")).map(Step::Logged),
         "unlogged" if rest.is_empty() => Err("a log line is not empty".to_owned()),

@@ -39,6 +39,7 @@ pub(super) fn events(site: &Rc<Site>) -> Result<Reply, Refusal> {
     tokio::task::spawn_local(async move {
         let _watcher = watcher;
         while let Ok(shards) = site.surveyor.counts().await {
+            let site = site.current();
             if sender
                 .send(event(&Event::new(&site, &shards)))
                 .await

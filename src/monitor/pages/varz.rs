@@ -183,7 +183,7 @@ impl<'a> Varz<'a> {
             stalled_clients: totals.pauses,
             subscriptions: totals.subscriptions,
             http_req_stats: site.requests.borrow().clone(),
-            config_load_time: Time(start),
+            config_load_time: Time(site.time_of_day(facts.configured_at)),
             config_digest: file.map_or("", |file| file.digest.as_str()),
             system_account: site.system_account(),
             slow_consumer_stats: of_clients(totals.slow_consumers),

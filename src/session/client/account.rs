@@ -3,6 +3,7 @@
 //! Invariant: a client is counted in at most one account, from [`Client::enter`] until [`Client::leave`].
 
 use super::{Client, Handled, Turn};
+use crate::account::Account;
 use crate::auth::Name;
 use crate::base::ids::AccountId;
 use crate::base::log::Level;
@@ -77,6 +78,30 @@ impl Client {
             return Err(CloseReason::MaximumAccountConnectionsExceeded);
         }
         self.place.is_counted = true;
+        Ok(())
+    }
+
+    /// The account, or the server, has other limits and mappings now.
+    pub fn renew_place(&mut self, turn: &mut Turn<'_>) -> Handled {
+        let is_counted = self.place.is_counted;
+        self.place = Place::in_account(self.place.account, turn.settings);
+        self.place.is_counted = is_counted;
+        let account = turn.settings.accounts.get(self.place.account);
+        if is_counted && account.is_some_and(Account::give_way) {
+            self.place.is_counted = false;
+            let text = "maximum account active connections exceeded";
+            turn.log.add(Level::Error, self.labelled(text));
+            return Err(CloseReason::MaximumAccountConnectionsExceeded);
+        }
+        if self
+            .place
+            .subscriptions_max
+            .is_some_and(|max| self.sids.len() > max)
+        {
+            let text = "maximum subscriptions exceeded";
+            turn.log.add(Level::Error, self.labelled(text));
+            return Err(CloseReason::MaximumSubscriptionsExceeded);
+        }
         Ok(())
     }
 

@@ -8,7 +8,8 @@
 use super::account::ROUND_TRIP_MIN;
 use super::{Client, Handled, Stage, Turn};
 use crate::auth::{
-    CertificateFacts, Claim, Claimant, Identity, Name, PasswordCheck, Refusal, Verdict,
+    CertificateFacts, Claim, Claimant, Directory, Identity, Name, PasswordCheck, Refusal, Standing,
+    Verdict,
 };
 use crate::base::log::Level;
 use crate::config::authorization::ConnectionType;
@@ -20,10 +21,22 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Checking {
     identity: Identity,
+    /// Who says so; there may be another one when the password has been compared.
+    directory: Arc<Directory>,
+    purpose: Purpose,
     /// Without it nobody compares any more.
     _claimant: Arc<Claimant>,
     /// It has hung up meanwhile; what it had said before still counts.
     hung_up: Option<CloseReason>,
+}
+
+/// What it is proven for who somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be let in.
+    Admission,
+    /// To stay, although the user has another password now.
+    Confirmation,
 }
 
 impl Client {
@@ -44,29 +57,55 @@ impl Client {
         if self.stage == Stage::Connected {
             self.end_all_subscriptions(turn);
         }
-        let nonce = turn.settings.directory.nonce(self.number);
-        let verdict = turn.settings.directory.examine(&Claim {
-            connect: &self.options,
-            nonce: nonce.as_ref(),
-            connection_type: ConnectionType::Standard,
-            certificate: self.certificate.as_deref(),
-        });
+        self.prove(Purpose::Admission, turn)?;
+        if self.is_being_checked() {
+            let within = || turn.now.after(turn.settings.auth_timeout);
+            self.auth_deadline = Some(deadline.unwrap_or_else(within));
+        }
+        Ok(())
+    }
+
+    /// Finds out who it is, perhaps later.
+    pub(super) fn prove(&mut self, purpose: Purpose, turn: &mut Turn<'_>) -> Handled {
+        let directory = Arc::clone(&turn.settings.directory);
+        let verdict = self.claiming(&directory, |claim| directory.examine(claim));
         match verdict {
-            Verdict::Granted(identity) => self.admit(identity, turn),
+            Verdict::Granted(identity) => self.proven(identity, purpose, turn),
             Verdict::Check(check, identity) => {
-                let within = || turn.now.after(turn.settings.auth_timeout);
-                self.auth_deadline = Some(deadline.unwrap_or_else(within));
-                self.have_checked(check, identity, turn);
+                self.have_checked(check, identity, purpose, turn);
                 Ok(())
             }
             Verdict::Refused(refusal) => Err(self.refuse(refusal, turn)),
         }
     }
 
+    /// What it says of itself, for a question about it.
+    pub(super) fn claiming<T>(
+        &self,
+        directory: &Directory,
+        ask: impl FnOnce(&Claim<'_>) -> T,
+    ) -> T {
+        let nonce = directory.nonce(self.number);
+        ask(&Claim {
+            connect: &self.options,
+            nonce: nonce.as_ref(),
+            connection_type: ConnectionType::Standard,
+            certificate: self.certificate.as_deref(),
+        })
+    }
+
     /// Gives the password to somebody who has the time, and waits.
-    fn have_checked(&mut self, mut check: PasswordCheck, identity: Identity, turn: &mut Turn<'_>) {
+    fn have_checked(
+        &mut self,
+        mut check: PasswordCheck,
+        identity: Identity,
+        purpose: Purpose,
+        turn: &mut Turn<'_>,
+    ) {
         let checking = Checking {
             identity,
+            directory: Arc::clone(&turn.settings.directory),
+            purpose,
             _claimant: check.claim(),
             hung_up: None,
         };
@@ -92,23 +131,51 @@ impl Client {
         let Some(checking) = self.checking.take() else {
             return Ok(());
         };
-        let Checking {
-            identity, hung_up, ..
-        } = *checking;
-        if !is_right {
-            return Err(self.refuse(Refusal::Credentials(""), turn));
-        }
-        self.auth_deadline = None;
-        self.admit(identity, turn)?;
+        self.conclude(&checking, is_right, turn)?;
         self.resume(turn)?;
-        match hung_up {
-            // The next password, of a second `CONNECT`.
+        match checking.hung_up {
+            // The next password: of a second `CONNECT`, or of a user whose password has changed meanwhile.
             Some(reason) if self.is_being_checked() => {
                 self.hang_up_later(reason);
                 Ok(())
             }
             Some(reason) => Err(reason),
             None => Ok(()),
+        }
+    }
+
+    /// A password was compared that a directory has asked for. If there is another one now, that one decides.
+    fn conclude(&mut self, checking: &Checking, is_right: bool, turn: &mut Turn<'_>) -> Handled {
+        let directory = Arc::clone(&turn.settings.directory);
+        let (before, identity) = (&*checking.directory, &checking.identity);
+        let standing = if Arc::ptr_eq(&directory, &checking.directory) {
+            Standing::Same
+        } else {
+            self.claiming(&directory, |claim| {
+                directory.standing(before, identity, claim)
+            })
+        };
+        let identity = match standing {
+            Standing::Unproven => return self.prove(checking.purpose, turn),
+            Standing::Gone if checking.purpose == Purpose::Confirmation => {
+                return Err(CloseReason::ClientClosed);
+            }
+            Standing::Same if is_right => checking.identity.clone(),
+            Standing::Changed(identity) if is_right => identity,
+            Standing::Same | Standing::Changed(_) | Standing::Gone => {
+                return Err(self.refuse(Refusal::Credentials(""), turn));
+            }
+        };
+        self.proven(identity, checking.purpose, turn)
+    }
+
+    fn proven(&mut self, identity: Identity, purpose: Purpose, turn: &mut Turn<'_>) -> Handled {
+        match purpose {
+            Purpose::Admission => {
+                self.auth_deadline = None;
+                self.admit(identity, turn)
+            }
+            Purpose::Confirmation => self.stay_as(identity, turn),
         }
     }
 
@@ -155,7 +222,7 @@ impl Client {
 
     /// Says in the log why the client is not let in; the client hears no reason.
     #[cold]
-    fn refuse(&self, refusal: Refusal, turn: &mut Turn<'_>) -> CloseReason {
+    pub(super) fn refuse(&self, refusal: Refusal, turn: &mut Turn<'_>) -> CloseReason {
         let (detail, reason) = match refusal {
             Refusal::Credentials(detail) => (detail, CloseReason::AuthenticationFailure),
             Refusal::ProxyNotTrusted => ("proxy is not trusted", CloseReason::ProxyNotTrusted),
@@ -164,16 +231,23 @@ impl Client {
         if !detail.is_empty() {
             turn.log.debug(|| self.labelled(detail));
         }
-        let options = &self.options;
-        let who = match (&*options.nkey, &*options.user, options.token.is_empty()) {
-            ("", "", true) => String::new(),
-            ("", "", false) => " - Token \"[REDACTED]\"".to_owned(),
-            ("", user, _) => format!(" - User {}", quoted(user.as_bytes())),
-            (nkey, ..) => format!(" - Nkey {}", quoted(nkey.as_bytes())),
-        };
-        let text = format!("authentication error{who}");
+        let who = self.claimed_user().map(|who| format!(" - {who}"));
+        let text = format!("authentication error{}", who.unwrap_or_default());
         turn.log.add(Level::Error, self.labelled(&text));
         reason
+    }
+
+    /// Who it says it is, for the log.
+    pub(super) fn claimed_user(&self) -> Option<String> {
+        let options = &self.options;
+        Some(
+            match (&*options.nkey, &*options.user, options.token.is_empty()) {
+                ("", "", true) => return None,
+                ("", "", false) => "Token \"[REDACTED]\"".to_owned(),
+                ("", user, _) => format!("User {}", quoted(user.as_bytes())),
+                (nkey, ..) => format!("Nkey {}", quoted(nkey.as_bytes())),
+            },
+        )
     }
 
     /// What the first `CONNECT` says of the client's program, and who it is, each in quotes.

@@ -2,7 +2,6 @@
 //!
 //! The order of checks and what becomes of a message that cannot be traced are nats-server's (`msgtrace.go`).
 
-use super::publish::is_gateway_reply;
 use super::{Client, Turn};
 use crate::base::log::Level;
 use crate::protocol::headers;
@@ -158,7 +157,7 @@ impl Client {
             turn.log.add(Level::Error, self.labelled(&text));
             return untraced;
         }
-        if !self.may_tell(&destination) {
+        if !self.may_tell(&destination, turn) {
             self.say_error(&ErrorReply::PublishRefused(&destination), turn);
             let text = format!("Publish Violation - Subject {}", quoted(&destination));
             turn.log.add(Level::Error, self.labelled(&text));
@@ -186,10 +185,12 @@ impl Client {
     }
 
     /// Whether the client may publish there, directly.
-    fn may_tell(&mut self, destination: &[u8]) -> bool {
-        let is_reserved = is_gateway_reply(destination) || destination.starts_with(b"$NRG.");
+    fn may_tell(&mut self, destination: &[u8], turn: &Turn<'_>) -> bool {
+        if self.is_of_the_server(destination, turn) {
+            return false;
+        }
         let granted = self.granted.as_mut();
-        !is_reserved && granted.is_none_or(|granted| granted.may_always_publish(destination))
+        granted.is_none_or(|granted| granted.may_always_publish(destination))
     }
 }
 

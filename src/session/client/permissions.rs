@@ -94,7 +94,7 @@ impl Granted {
 }
 
 impl Client {
-    /// From now on it may do what `permissions` say. It has no subscriptions at the moment.
+    /// From now on it may do what `permissions` say. If it has subscriptions, answers that are remembered are wrong now.
     pub(super) fn take_permissions(
         &mut self,
         permissions: Option<Arc<Permissions>>,

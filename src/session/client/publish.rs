@@ -106,10 +106,10 @@ impl Client {
         if granted.may_publish(subject, turn.now) {
             return false;
         }
-        turn.router
-            .note_refusal(&ErrorReply::PublishRefused(subject).text());
+        let error = ErrorReply::PublishRefused(subject);
+        turn.router.note_refusal(&error.text());
         for _ in 0..run.count {
-            self.say_error(&ErrorReply::PublishRefused(subject), turn);
+            self.say_error(&error, turn);
             let text = format!("Publish Violation - Subject {}", quoted(subject));
             turn.log.add(Level::Error, self.labelled(&text));
         }
@@ -129,13 +129,12 @@ impl Client {
     #[inline(never)]
     fn refuse_reserved(&self, message: &Message<'_>, turn: &mut Turn<'_>) -> bool {
         let subject = message.subject;
-        let is_system = self.place.account == turn.settings.accounts.system();
-        if is_gateway_reply(subject) || subject.starts_with(b"$NRG.") && !is_system {
+        if self.is_of_the_server(subject, turn) {
             let text = format!("Publish Violation - Subject {}", quoted(subject));
             turn.log.add(Level::Error, self.labelled(&text));
-            turn.router
-                .note_refusal(&ErrorReply::PublishRefused(subject).text());
-            self.say_error(&ErrorReply::PublishRefused(subject), turn);
+            let error = ErrorReply::PublishRefused(subject);
+            turn.router.note_refusal(&error.text());
+            self.say_error(&error, turn);
             return true;
         }
         let reply = message.reply();
@@ -144,13 +143,19 @@ impl Client {
         if is_reserved {
             let text = format!("Publish Violation - Reply {}", quoted(reply));
             turn.log.add(Level::Error, self.labelled(&text));
-            turn.router
-                .note_refusal(&ErrorReply::ReplyReserved(reply).text());
-            self.say_error(&ErrorReply::ReplyReserved(reply), turn);
+            let error = ErrorReply::ReplyReserved(reply);
+            turn.router.note_refusal(&error.text());
+            self.say_error(&error, turn);
         } else if router::is_measured(subject) {
             self.introduce_as_responder(subject, turn);
         }
         is_reserved
+    }
+
+    /// Whether a subject is the server's own, to publish to.
+    pub(super) fn is_of_the_server(&self, subject: &[u8], turn: &Turn<'_>) -> bool {
+        let is_system = self.place.account == turn.settings.accounts.system();
+        is_gateway_reply(subject) || subject.starts_with(b"$NRG.") && !is_system
     }
 
     /// Tells a requester that nobody serves its subject, if it can hear that.

@@ -37,9 +37,9 @@ impl Client {
         if let Some(Name::User(name) | Name::Nkey(name)) = &self.identity.name {
             return name;
         }
-        match (self.options.user.as_str(), self.options.token.as_str()) {
-            ("", "") => "",
-            ("", _) => "[REDACTED]",
+        match (self.options.user.as_str(), self.options.token.is_empty()) {
+            ("", true) => "",
+            ("", false) => "[REDACTED]",
             (user, _) => user,
         }
     }

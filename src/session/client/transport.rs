@@ -5,6 +5,7 @@
 
 use super::{Client, Stage, Turn};
 use crate::auth::{Attribute, CertificateFacts};
+use crate::base::clock::Now;
 use crate::protocol::info::Occasion;
 use crate::wire::opening::Greeting;
 use crate::wire::tls::Secured;
@@ -39,6 +40,11 @@ impl Client {
         if self.stage == Stage::Unauthorized {
             self.auth_deadline = Some(turn.now.after(settings.auth_timeout));
         }
+    }
+
+    /// Whether it has been opened.
+    pub(super) fn is_open(&self) -> bool {
+        self.ping_at < Now::NEVER
     }
 
     /// What its TLS handshake came to, if there was one.
