@@ -17,6 +17,8 @@ mod lists;
 mod metrics;
 #[path = "monitor/parity.rs"]
 mod parity;
+#[path = "monitor/reload.rs"]
+mod reload;
 #[path = "monitor/rude_clients.rs"]
 mod rude_clients;
 #[path = "monitor/start.rs"]

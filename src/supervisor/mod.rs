@@ -172,7 +172,7 @@ impl<'a> Broker<'a> {
             };
             broker.monitor = Some(port.serve(facts)?);
         }
-        broker.write_files(options, identity, address)?;
+        broker.write_files(options)?;
         broker.info("Server is ready");
         Ok(broker)
     }
@@ -206,22 +206,11 @@ impl<'a> Broker<'a> {
         Ok(())
     }
 
-    fn write_files(
-        &mut self,
-        options: &Options,
-        identity: &Identity,
-        address: SocketAddr,
-    ) -> Result<(), String> {
-        let monitored = self.running.monitored;
+    fn write_files(&mut self, options: &Options) -> Result<(), String> {
         if let Some(path) = &options.pid_file {
             process_files::write_pid_file(path).map_err(|error| error.to_string())?;
         }
-        if let Some(folder) = &options.ports_file_dir {
-            match PortsFile::write(folder, identity, address, monitored) {
-                Ok(file) => self.ports_file = Some(file),
-                Err(error) => self.log(Level::Error, error.to_string()),
-            }
-        }
+        self.write_ports_file();
         Ok(())
     }
 

@@ -40,20 +40,20 @@ pub struct PortsFile {
 
 impl PortsFile {
     /// Writes `<program>_<pid>.ports` into `directory`: the URLs at which clients reach
-    /// `listening`, and those of the monitor if there is one.
+    /// `listening`, and those of the monitor if there is one; of each the scheme and the address.
     ///
     /// # Errors
     /// `Error writing ports file (…): …`, which nats-server logs as an error and then goes on.
     pub fn write(
         directory: &Path,
         identity: &Identity,
-        listening: SocketAddr,
+        listening: (&str, SocketAddr),
         monitored: Option<(&str, SocketAddr)>,
     ) -> Result<PortsFile, ProcessFileError> {
         let name = format!("{}_{}.ports", identity.program, std::process::id());
         let path = directory.join(name);
         let ports = Ports {
-            nats: urls("nats", listening),
+            nats: urls(listening.0, listening.1),
             monitoring: monitored
                 .map(|(scheme, address)| urls(scheme, address))
                 .unwrap_or_default(),
@@ -225,7 +225,7 @@ mod tests {
         let file = PortsFile::write(
             &directory,
             &identity,
-            ([127, 0, 0, 1], 4222).into(),
+            ("nats", ([127, 0, 0, 1], 4222).into()),
             Some(("http", ([127, 0, 0, 1], 8222).into())),
         )
         .unwrap();

@@ -219,17 +219,30 @@ impl Broker<'_> {
         {
             self.log(Level::Error, error.to_string());
         }
-        if let Some(folder) = &self.running.options.ports_file_dir {
-            let Running {
-                identity,
-                address,
-                monitored,
-                ..
-            } = &self.running;
-            match PortsFile::write(folder, identity, *address, *monitored) {
-                Ok(file) => self.ports_file = Some(file),
-                Err(error) => self.log(Level::Error, error.to_string()),
-            }
+        self.write_ports_file();
+    }
+
+    /// Writes the ports file, if one is wanted.
+    pub(super) fn write_ports_file(&mut self) {
+        let Running {
+            options,
+            identity,
+            address,
+            monitored,
+            settings,
+            ..
+        } = &self.running;
+        let Some(folder) = &options.ports_file_dir else {
+            return;
+        };
+        let scheme = if settings.info.tls_required {
+            "tls"
+        } else {
+            "nats"
+        };
+        match PortsFile::write(folder, identity, (scheme, *address), *monitored) {
+            Ok(file) => self.ports_file = Some(file),
+            Err(error) => self.log(Level::Error, error.to_string()),
         }
     }
 }

@@ -142,6 +142,12 @@ impl Launch {
     }
 }
 
+/// The address in a URL of the ports file, whatever its scheme.
+fn address_of(url: &serde_json::Value) -> Option<SocketAddr> {
+    let (_, address) = url.as_str()?.split_once("://")?;
+    address.parse().ok()
+}
+
 /// A running server; dropping it kills the process and removes its folder.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -158,14 +164,16 @@ impl Server {
         self.address
     }
 
+    /// What the ports file has for clients.
+    pub(crate) fn url(&self) -> String {
+        let ports = self.ports_file().expect("a ports file");
+        ports["nats"][0].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Where the monitoring pages are, with `-m -1` among the flags.
     pub(crate) fn monitor(&self) -> SocketAddr {
         self.ports_file()
-            .and_then(|ports| {
-                let url = ports["monitoring"][0].as_str()?;
-                let (_, address) = url.split_once("://")?;
-                address.parse().ok()
-            })
+            .and_then(|ports| address_of(&ports["monitoring"][0]))
             .expect("the ports file names the monitor")
     }
 
@@ -356,11 +364,7 @@ impl Server {
     }
 
     fn port_in_ports_file(&self) -> Option<SocketAddr> {
-        self.ports_file()?["nats"][0]
-            .as_str()?
-            .strip_prefix("nats://")?
-            .parse()
-            .ok()
+        address_of(&self.ports_file()?["nats"][0])
     }
 
     fn join_reader(&mut self) {

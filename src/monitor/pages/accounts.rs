@@ -3,6 +3,7 @@
 //! The figures are sums over the connections that are there and those that were: no message is counted for it.
 
 mod detail;
+mod mapped;
 
 use crate::base::ids::AccountId;
 use crate::config::Account;

@@ -1,5 +1,6 @@
 //! One account in full, as `/accountz?acc=` shows it: what it exports, imports and maps is what the configuration says.
 
+use super::mapped::{Destination, destinations};
 use crate::base::clock::Now;
 use crate::base::ids::AccountId;
 use crate::config::Account;
@@ -35,14 +36,6 @@ pub(super) struct Detail<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Destination<'a> {
-    subject: &'a str,
-    weight: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cluster: Option<&'a str>,
-}
-
-#[derive(Debug, Serialize)]
 struct Exported<'a> {
     subject: &'a str,
     #[serde(rename = "type")]
@@ -74,14 +67,10 @@ impl<'a> Detail<'a> {
         account: &'a Account,
         figures: &InAccount,
     ) -> Detail<'a> {
-        let destinations = account.mappings.iter().map(|mapping| {
-            let destinations = mapping.destinations.iter().map(|to| Destination {
-                subject: &to.subject,
-                weight: to.weight,
-                cluster: to.cluster.as_deref(),
-            });
-            (mapping.source.as_str(), destinations.collect())
-        });
+        let mappings = account
+            .mappings
+            .iter()
+            .map(|mapping| (mapping.source.as_str(), destinations(mapping)));
         Detail {
             account_name: &account.name,
             update_time: Time(site.time_of_day(Now::ZERO)),
@@ -92,7 +81,7 @@ impl<'a> Detail<'a> {
             leafnode_connections: 0,
             client_connections: figures.sums.connections,
             subscriptions: figures.subscriptions as u64,
-            mappings: destinations.collect(),
+            mappings: mappings.collect(),
             exports: account
                 .exports
                 .iter()
@@ -117,7 +106,7 @@ impl<'a> Exported<'a> {
                 "service",
                 Some(match responses {
                     ResponseKind::Singleton => "Singleton",
-                    ResponseKind::Stream => "Stream",
+                    ResponseKind::Stream => "Streamed",
                     ResponseKind::Chunked => "Chunked",
                 }),
             ),
