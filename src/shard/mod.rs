@@ -260,8 +260,9 @@ impl Shard {
             self.greet(id, how);
         }
         if let Some(client) = self.client(id) {
-            let text = client.labelled("maximum connections exceeded");
-            self.log.add(Level::Error, text);
+            let text = "maximum connections exceeded";
+            let line = client.labelled(text);
+            self.log.add_seldom(self.now, Level::Error, text, line);
         }
         self.close(id, CloseReason::MaximumConnectionsExceeded);
         id
@@ -429,6 +430,7 @@ impl Shard {
             self.close_stuck();
         }
         self.router.expire_responses();
+        self.log.tell_repeats(self.now);
         self.run_lame_duck();
         self.settle();
     }
@@ -448,7 +450,8 @@ impl Shard {
         let pause = self.paused.iter().map(|(until, _)| *until).min();
         let resume = self.router.outboxes.has_resumes().then_some(self.now);
         let response = self.router.responses_deadline();
-        [timer, stuck, duck, pause, resume, response]
+        let repeats = self.log.deadline();
+        [timer, stuck, duck, pause, resume, response, repeats]
             .into_iter()
             .flatten()
             .min()
@@ -623,6 +626,7 @@ impl Shard {
         for id in self.serving() {
             self.close(id, CloseReason::ServerShutdown);
         }
+        self.log.tell_repeats(Now::NEVER);
         self.settle();
     }
 
