@@ -19,6 +19,7 @@
 //! | [`shard`] | the state machine of one core, sans-IO |
 //! | [`runtime`] | the world outside: threads, io_uring, sockets, clocks, log files |
 //! | [`supervisor`] | start, signals, lame duck, stop |
+//! | [`top`] | the view of `trunkline top`: it uses no other room |
 #![deny(unsafe_code)]
 
 pub mod account;
@@ -34,4 +35,5 @@ pub mod session;
 pub mod shard;
 pub mod subject;
 pub mod supervisor;
+pub mod top;
 pub mod wire;

@@ -158,6 +158,17 @@ impl Server {
         self.address
     }
 
+    /// Where the monitoring pages are, with `-m -1` among the flags.
+    pub(crate) fn monitor(&self) -> SocketAddr {
+        self.ports_file()
+            .and_then(|ports| {
+                let url = ports["monitoring"][0].as_str()?;
+                let (_, address) = url.split_once("://")?;
+                address.parse().ok()
+            })
+            .expect("the ports file names the monitor")
+    }
+
     /// The process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
@@ -335,18 +346,20 @@ impl Server {
 
     /// The name of the file holds the program's name and id: any in the folder will do, as nobody
     /// else writes there.
-    fn port_in_ports_file(&self) -> Option<SocketAddr> {
+    fn ports_file(&self) -> Option<serde_json::Value> {
         let files = fs::read_dir(&self.folder.path).ok()?;
         let file = files
             .flatten()
             .find(|file| file.path().extension().is_some_and(|end| end == "ports"))?;
         // A half-written file does not parse, and is read again.
-        let ports: serde_json::Value = serde_json::from_slice(&fs::read(file.path()).ok()?).ok()?;
-        ports["nats"][0]
-            .as_str()?
-            .strip_prefix("nats://")?
-            .parse()
-            .ok()
+        serde_json::from_slice(&fs::read(file.path()).ok()?).ok()
+    }
+
+    fn port_in_ports_file(&self) -> Option<SocketAddr> {
+        let ports = self.ports_file()?;
+        // With TLS nats-server writes `tls://`.
+        let (_, address) = ports["nats"][0].as_str()?.split_once("://")?;
+        address.parse().ok()
     }
 
     fn join_reader(&mut self) {
