@@ -80,6 +80,8 @@ mod repeated_errors_are_counted;
 mod runs_of_messages;
 #[path = "behaviour/silent_clients_are_closed.rs"]
 mod silent_clients_are_closed;
+#[path = "behaviour/slow_consumer_is_explained.rs"]
+mod slow_consumer_is_explained;
 #[path = "behaviour/slow_consumer_pending.rs"]
 mod slow_consumer_pending;
 #[path = "behaviour/slow_consumer_write_deadline.rs"]

@@ -4,3 +4,4 @@
 pub mod client;
 pub mod close;
 pub mod settings;
+pub mod slow_consumer;

@@ -16,6 +16,7 @@
 
 mod lame_duck;
 mod reload;
+mod slow;
 
 use crate::auth::{CertificateFacts, PasswordCheck};
 use crate::base::clock::{Now, WallClock};
@@ -24,7 +25,6 @@ use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
-use crate::config::duration::GoDuration;
 use crate::interest::{Memo, Scouted};
 use crate::mesh::{Item, Mesh, Parcel};
 use crate::router::{Batch, Connection, Counters, Outboxes, Router, Sender};
@@ -34,6 +34,7 @@ use crate::session::settings::Settings;
 use crate::wire::opening::Greeting;
 use crate::wire::tls::Secured;
 use lame_duck::LameDuck;
+use slow::SlowConsumers;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
@@ -82,6 +83,7 @@ pub struct Shard {
     stuck_check_at: Option<Now>,
     lame_duck: Option<LameDuck>,
     tally: Tally,
+    slow_consumers: SlowConsumers,
 }
 
 /// A slot's tenant.
@@ -150,6 +152,7 @@ impl Shard {
             stuck_check_at: None,
             lame_duck: None,
             tally: Tally::default(),
+            slow_consumers: SlowConsumers::default(),
             settings,
         }
     }
@@ -647,32 +650,6 @@ impl Shard {
         }
     }
 
-    /// Closes connections whose batch in flight has not moved for the write deadline.
-    fn close_stuck(&mut self) {
-        let deadline = self.settings.write_deadline;
-        let mut any_in_flight = false;
-        let mut stuck = Vec::new();
-        for (slot, seat) in self.seats.iter() {
-            let Some(since) = self.router.outboxes.stuck_since(slot) else {
-                continue;
-            };
-            any_in_flight = true;
-            if matches!(seat, Seat::Serving(_)) && self.now.since(since) >= deadline {
-                stuck.push(slot);
-            }
-        }
-        self.stuck_check_at = any_in_flight.then(|| self.now.after(deadline / 8));
-        for slot in stuck {
-            let (chunks, bytes) = self.router.outboxes.backlog(slot);
-            let text = format!(
-                "Slow Consumer Detected: WriteDeadline of {} exceeded with {chunks} chunks of {bytes} total bytes.",
-                GoDuration(deadline)
-            );
-            self.tally.slow_consumers_deadline += 1;
-            self.close_slow(slot, &text, CloseReason::SlowConsumerWriteDeadline);
-        }
-    }
-
     /// Deals with what operations and deliveries have left behind. Called after each of them.
     #[inline]
     fn settle(&mut self) {
@@ -769,24 +746,6 @@ impl Shard {
             client.end_subscription(id, turn);
             Ok(())
         });
-    }
-
-    fn close_overflowed(&mut self) {
-        for slot in self.router.outboxes.take_overflowed() {
-            let max = self.settings.outbox.pending;
-            let text = format!("Slow Consumer Detected: MaxPending of {max} Exceeded");
-            self.tally.slow_consumers_pending += 1;
-            self.close_slow(slot, &text, CloseReason::SlowConsumerPendingBytes);
-        }
-    }
-
-    fn close_slow(&mut self, slot: u32, text: &str, reason: CloseReason) {
-        let id = self.id_of(slot);
-        if let Some(client) = self.client(id) {
-            let text = client.labelled(text);
-            self.log.add(Level::Info, text);
-        }
-        self.close(id, reason);
     }
 
     /// Ends a session; its socket follows once the outbox is empty.

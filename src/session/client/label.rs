@@ -1,9 +1,13 @@
-//! How log lines name a client.
+//! How log lines name a client, and what they tell of one that was too slow.
 
 use super::{Client, Turn};
 use crate::auth::Name;
+use crate::base::clock::Now;
 use crate::base::log::{About, Level, Line, Party};
 use crate::protocol::reply::quoted;
+use crate::router::{Filler, Router};
+use crate::session::close::CloseReason;
+use crate::session::slow_consumer::{Glut, SlowConsumer};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
@@ -41,6 +45,35 @@ impl Client {
         let key = format!("{text} - Account:{account}");
         let line = self.labelled(text);
         turn.log.add_seldom(turn.now, Level::Error, &key, line);
+    }
+
+    /// What there is to say of it when it has been too slow.
+    pub fn slow_consumer(&self, reason: CloseReason, now: Now, router: &Router) -> SlowConsumer {
+        let glut = router.outboxes.filler(self.id.slot).map(|filler| {
+            let Filler {
+                subject,
+                sid,
+                percent,
+            } = filler;
+            let id = self.find_sid(&sid, router);
+            let interest = router.interest();
+            Glut {
+                subject,
+                sid,
+                pattern: id.map(|id| interest.wish_of(id).1.into()),
+                queue: id.map_or_else(Box::default, |id| interest.queue_of(id).into()),
+                percent,
+            }
+        });
+        SlowConsumer {
+            number: self.number,
+            address: self.address,
+            account: self.place.account,
+            reason,
+            closed_at: now,
+            pending_bytes: router.outboxes.pending(self.id.slot),
+            glut,
+        }
     }
 
     /// What the first `CONNECT` says of the client's program, and who it is.

@@ -114,7 +114,7 @@ impl Client {
         }
     }
 
-    fn find_sid(&self, sid: &[u8], router: &Router) -> Option<SubscriptionId> {
+    pub(super) fn find_sid(&self, sid: &[u8], router: &Router) -> Option<SubscriptionId> {
         let is_it = |id: &u32| router.interest().subscription(*id).sid.as_slice() == sid;
         self.sids.find(sid_hash(sid), is_it).copied()
     }
