@@ -20,6 +20,7 @@
 //! | [`runtime`] | the world outside: threads, io_uring, sockets, clocks, log files |
 //! | [`monitor`] | HTTP monitoring: pages and metrics from what the shards answer |
 //! | [`supervisor`] | start, signals, lame duck, stop |
+//! | [`top`] | the view of `trunkline top`: it uses no other room |
 #![deny(unsafe_code)]
 
 pub mod account;
@@ -36,4 +37,5 @@ pub mod session;
 pub mod shard;
 pub mod subject;
 pub mod supervisor;
+pub mod top;
 pub mod wire;

@@ -16,6 +16,7 @@ pub mod go_text;
 mod help;
 pub mod identity;
 pub mod language;
+pub mod log;
 pub mod reference;
 pub mod reload;
 pub mod secret;
@@ -36,6 +37,7 @@ pub use command_line::{
 pub use draft::{Draft, is_anybody};
 pub use file::{Configured, FileRequest};
 pub use identity::Identity;
+pub use log::{LogFormat, RemoteSyslog};
 pub use secret::Secret;
 pub use tls::Tls;
 
@@ -74,6 +76,13 @@ pub struct Options {
     pub log_file: Option<PathBuf>,
     /// Size at which the log file is set aside and a new one begun; 0 is never.
     pub log_size_limit: u64,
+    /// Log files to keep, the one in use included; 0 is all of them.
+    pub log_files_max: u32,
+    /// Log to the system's own syslog, unless there is a log file.
+    pub syslog: bool,
+    /// Log to this syslog server, unless there is a log file.
+    pub remote_syslog: Option<RemoteSyslog>,
+    pub log_format: LogFormat,
     /// Bytes of a message shown in a trace line; 0 is all of them.
     pub max_traced_msg_len: usize,
 
@@ -260,6 +269,10 @@ impl Options {
             logtime_utc: false,
             log_file: None,
             log_size_limit: 0,
+            log_files_max: 0,
+            syslog: false,
+            remote_syslog: None,
+            log_format: LogFormat::default(),
             max_traced_msg_len: 0,
             max_payload: 0,
             max_pending: 0,

@@ -127,6 +127,14 @@ static COMPARED: &[Compared] = &[
     Compared("ports_file_dir", Live(|old, new| told_path("ports_file_dir", &old.ports_file_dir, &new.ports_file_dir))),
     Compared("log_file", Live(|old, new| told_path("log_file", &old.log_file, &new.log_file))),
     Compared("log_size_limit", Never("LogSizeLimit", |o| o.log_size_limit.to_string())),
+    Compared("logfile_max_num", Never("LogMaxFiles", |o| o.log_files_max.to_string())),
+    Compared("syslog", Live(|old, new| told("syslog", old.syslog, new.syslog))),
+    Compared("remote_syslog", Live(|old, new| {
+        changed(&old.remote_syslog, &new.remote_syslog, || {
+            let server = new.remote_syslog.as_ref().map(ToString::to_string);
+            format!("Reloaded: remote_syslog = {}", server.unwrap_or_default())
+        })
+    })),
     Compared("tls", Rarely(tls_that_stays)),
     Compared("tls", Lists(tls)),
     Compared("allow_non_tls", Never("AllowNonTLS", |o| o.allow_non_tls.to_string())),
@@ -140,6 +148,7 @@ static COMPARED: &[Compared] = &[
     Compared("max_traced_msg_len", Live(|old, new| told("max_traced_msg_len", old.max_traced_msg_len, new.max_traced_msg_len))),
     Compared("proxies", Lists(proxies)),
     // nats-server has none of these.
+    Compared("log_format", Live(|old, new| told("log_format", old.log_format, new.log_format))),
     Compared("shards", Never("Shards", |o| o.shards.map_or_else(|| "auto".to_owned(), |count| count.to_string()))),
     Compared("spin_us", Never("SpinUs", |o| o.spin_us.to_string())),
     Compared("linger_us", Never("LingerUs", |o| o.linger_us.to_string())),

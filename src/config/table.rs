@@ -15,7 +15,7 @@ use self::blocks::{ANY, BLOCKS, LIST, LIST_OR_MAP, MAP, TEXT};
 use super::duration::{GoDuration, parse_duration};
 use super::file::{Field, Reader, accounts, mappings, permissions, proxies, tls, users};
 use super::size::parse_size;
-use super::{Draft, HostPort, LAME_DUCK_DURATION_MIN, Secret};
+use super::{Draft, HostPort, LAME_DUCK_DURATION_MIN, LogFormat, RemoteSyslog, Secret};
 use crate::base::limits::SHARDS_MAX;
 
 pub mod blocks;
@@ -526,6 +526,25 @@ pub static TABLE: &[Row] = &[
         Kind::Size(0..=i64::MAX, Zero::Itself, |draft, value| draft.options.log_size_limit = fit(value)),
         "Logfile size at which a new one is begun (default: never)")
         .config(&["log_size_limit", "logfile_size_limit"], Reload::Refused),
+    row(Group::Logging, &[], "",
+        Kind::Integer(-1..=INT32_MAX, Zero::Itself, |draft, value| draft.options.log_files_max = fit(value.max(0))),
+        "Logfiles to keep, the one in use included (default: all)")
+        .config(&["logfile_max_num", "log_max_num"], Reload::Refused),
+    row(Group::Logging, &["s", "syslog"], "",
+        Kind::Switch(|draft, on| draft.options.syslog = on), "Log to syslog").config(&["syslog"], Reload::Live),
+    row(Group::Logging, &["r", "remote_syslog"], "<url>",
+        Kind::Text(|draft, text| {
+            draft.options.remote_syslog = match text {
+                "" => None,
+                _ => Some(RemoteSyslog::parse(text).ok_or("expected udp://host:port, tcp://host:port or unix:///path")?),
+            };
+            Ok(())
+        }), "Syslog server to log to (udp://127.0.0.1:514)").config(&["remote_syslog"], Reload::Live),
+    row(Group::Logging, &["log_format"], "<format>",
+        Kind::Text(|draft, text| {
+            draft.options.log_format = LogFormat::parse(text).ok_or("expected text or json")?;
+            Ok(())
+        }), "Log lines as text, or as JSON objects").default("text").config(&["log_format"], Reload::Live),
     row(Group::Logging, &["max_traced_msg_len"], "<len>",
         Kind::Integer(-1..=INT32_MAX, Zero::Itself,
             |draft, value| draft.options.max_traced_msg_len = fit(value.max(0))),
@@ -684,8 +703,6 @@ pub static TABLE: &[Row] = &[
     row(Group::Common, &["help_tls"], "", Kind::Request(Request::TlsHelp), "Show what TLS can be configured with"),
     row(Group::Common, &["v", "version"], "", Kind::Request(Request::Version), "Show version"),
 
-    unsupported(&["s", "syslog"], false).config(&["syslog"], Reload::Refused),
-    unsupported(&["r", "remote_syslog"], true).config(&["remote_syslog"], Reload::Refused),
     unsupported(&["js", "jetstream"], false),
     unsupported(&["sd", "store_dir"], true).config(&["store_dir", "storedir"], Reload::Refused),
     unsupported(&["routes"], true),
@@ -703,7 +720,6 @@ pub static TABLE: &[Row] = &[
     unsupported_key(&["gateway"]),
     row(Group::Unsupported, &[], "", Kind::Block(ANY, accounts::jetstream), "").config(&["jetstream"], Reload::Refused),
     unsupported_key(&["leafnodes", "leaf"]),
-    unsupported_key(&["logfile_max_num", "log_max_num"]),
     unsupported_key(&["mqtt"]),
     unsupported_switch(&["ocsp"]),
     unsupported_switch(&["ocsp_cache"]),

@@ -7,6 +7,8 @@
 //! - An outbox above its share slows those who fill it, but only while it drains ([`Outboxes::over_share`]).
 //! - Idle, an outbox owns no heap memory.
 
+mod backlog;
+
 use super::batch::Batch;
 use crate::base::clock::Now;
 use crate::base::limits::{
@@ -18,6 +20,8 @@ use crate::protocol::message::Run;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Duration;
+
+pub use backlog::Filler;
 
 /// A connection that has drained nothing for this long may not slow anybody.
 const STUCK_AFTER: Duration = Duration::from_millis(250);

@@ -108,6 +108,7 @@ impl Pump {
             entrance,
         } = common;
         let ring = Ring::new()?;
+        let logger = logger.of_shard(shard.id());
         Ok(Pump {
             shard,
             ring,

@@ -10,6 +10,7 @@
 
 mod account;
 mod connect;
+mod label;
 mod message_trace;
 mod permissions;
 mod publish;
@@ -25,7 +26,7 @@ use crate::auth::{CertificateFacts, Identity, Nonce, PasswordCheck};
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
 use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
-use crate::base::log::{Level, Log};
+use crate::base::log::{Level, Log, Party};
 use crate::interest::{Memo, Scope, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
 use crate::protocol::info::{Addressee, Occasion};
@@ -43,6 +44,7 @@ use hashbrown::HashTable;
 use permissions::Granted;
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the round-trip time is measured even on a busy connection.
@@ -62,8 +64,8 @@ pub struct Client {
     identity: Identity,
     /// What it may do; `None` is everything.
     granted: Option<Box<Granted>>,
-    /// What log lines show of it, with quotes, once it has been let in: `"v1.0:go:name" - "$G/user:bob"`.
-    label: Box<str>,
+    /// What log lines show of it, once it has been let in.
+    party: Option<Arc<Party>>,
     /// What its certificate says, if it has shown one.
     certificate: Option<Box<CertificateFacts>>,
     /// What its TLS handshake came to, if there was one.
@@ -150,7 +152,7 @@ impl Client {
             options: Box::default(),
             identity: Identity::default(),
             granted: None,
-            label: Box::default(),
+            party: None,
             certificate: None,
             secured: None,
             place: Place::of_nobody(turn.settings),
@@ -201,15 +203,6 @@ impl Client {
 
     pub fn subscription_count(&self) -> usize {
         self.sids.len()
-    }
-
-    /// A log text that names this client: `ip:port - cid:7 - "v1.0:go:name" - "$G/user:bob" - text`.
-    pub fn labelled(&self, text: &str) -> String {
-        let ip = self.address.ip().to_canonical();
-        let address = SocketAddr::new(ip, self.address.port());
-        let (number, label) = (self.number, &self.label);
-        let gap = if label.is_empty() { "" } else { " - " };
-        format!("{address} - cid:{number}{gap}{label} - {text}")
     }
 
     /// Takes in bytes from the connection.

@@ -5,3 +5,4 @@ pub mod client;
 pub mod close;
 pub mod record;
 pub mod settings;
+pub mod slow_consumer;

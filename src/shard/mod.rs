@@ -18,6 +18,7 @@ mod closed;
 pub mod ended;
 mod lame_duck;
 mod reload;
+mod slow;
 pub mod survey;
 
 use crate::auth::{CertificateFacts, PasswordCheck};
@@ -27,7 +28,6 @@ use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
-use crate::config::duration::GoDuration;
 use crate::interest::{Memo, Scouted, Usage};
 use crate::mesh::{Item, Mesh, Parcel};
 use crate::router::{Batch, Connection, Counters, Outboxes, Router, Sender};
@@ -39,6 +39,7 @@ use crate::wire::tls::Secured;
 use closed::Closed;
 use ended::EndedByAccount;
 use lame_duck::LameDuck;
+use slow::SlowConsumers;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
@@ -89,6 +90,7 @@ pub struct Shard {
     tally: Tally,
     closed: Closed,
     ended: EndedByAccount,
+    slow_consumers: SlowConsumers,
 }
 
 /// A slot's tenant.
@@ -165,6 +167,7 @@ impl Shard {
             tally: Tally::default(),
             closed: Closed::new(settings.closed_connections_max),
             ended: EndedByAccount::default(),
+            slow_consumers: SlowConsumers::default(),
             settings,
         }
     }
@@ -275,8 +278,9 @@ impl Shard {
             self.greet(id, how);
         }
         if let Some(client) = self.client(id) {
-            let text = client.labelled("maximum connections exceeded");
-            self.log.add(Level::Error, text);
+            let text = "maximum connections exceeded";
+            let line = client.labelled(text);
+            self.log.add_seldom(self.now, Level::Error, text, line);
         }
         self.close(id, CloseReason::MaximumConnectionsExceeded);
         id
@@ -448,6 +452,7 @@ impl Shard {
             self.close_stuck();
         }
         self.router.expire_responses();
+        self.log.tell_repeats(self.now);
         self.run_lame_duck();
         self.settle();
     }
@@ -467,7 +472,8 @@ impl Shard {
         let pause = self.paused.iter().map(|(until, _)| *until).min();
         let resume = self.router.outboxes.has_resumes().then_some(self.now);
         let response = self.router.responses_deadline();
-        [timer, stuck, duck, pause, resume, response]
+        let repeats = self.log.deadline();
+        [timer, stuck, duck, pause, resume, response, repeats]
             .into_iter()
             .flatten()
             .min()
@@ -643,6 +649,7 @@ impl Shard {
         for id in self.serving() {
             self.close(id, CloseReason::ServerShutdown);
         }
+        self.log.tell_repeats(Now::NEVER);
         self.settle();
     }
 
@@ -660,32 +667,6 @@ impl Shard {
         }
         if serving.len() <= count as usize {
             self.effects.push(Effect::Deserted);
-        }
-    }
-
-    /// Closes connections whose batch in flight has not moved for the write deadline.
-    fn close_stuck(&mut self) {
-        let deadline = self.settings.write_deadline;
-        let mut any_in_flight = false;
-        let mut stuck = Vec::new();
-        for (slot, seat) in self.seats.iter() {
-            let Some(since) = self.router.outboxes.stuck_since(slot) else {
-                continue;
-            };
-            any_in_flight = true;
-            if matches!(seat, Seat::Serving(_)) && self.now.since(since) >= deadline {
-                stuck.push(slot);
-            }
-        }
-        self.stuck_check_at = any_in_flight.then(|| self.now.after(deadline / 8));
-        for slot in stuck {
-            let (chunks, bytes) = self.router.outboxes.backlog(slot);
-            let text = format!(
-                "Slow Consumer Detected: WriteDeadline of {} exceeded with {chunks} chunks of {bytes} total bytes.",
-                GoDuration(deadline)
-            );
-            self.tally.slow_consumers_deadline += 1;
-            self.close_slow(slot, &text, CloseReason::SlowConsumerWriteDeadline);
         }
     }
 
@@ -785,24 +766,6 @@ impl Shard {
             client.end_subscription(id, turn);
             Ok(())
         });
-    }
-
-    fn close_overflowed(&mut self) {
-        for slot in self.router.outboxes.take_overflowed() {
-            let max = self.settings.outbox.pending;
-            let text = format!("Slow Consumer Detected: MaxPending of {max} Exceeded");
-            self.tally.slow_consumers_pending += 1;
-            self.close_slow(slot, &text, CloseReason::SlowConsumerPendingBytes);
-        }
-    }
-
-    fn close_slow(&mut self, slot: u32, text: &str, reason: CloseReason) {
-        let id = self.id_of(slot);
-        if let Some(client) = self.client(id) {
-            let text = client.labelled(text);
-            self.log.add(Level::Info, text);
-        }
-        self.close(id, reason);
     }
 
     /// Ends a session; its socket follows once the outbox is empty.

@@ -311,7 +311,7 @@ impl<'a> Broker<'a> {
     }
 
     fn log(&self, level: Level, text: impl Into<String>) {
-        self.logger.log(Record::new(level, text));
+        self.logger.log(Record::new(level, text.into()));
     }
 }
 

@@ -251,7 +251,8 @@ impl Broker<'_> {
 fn logs_alike(old: &Options, new: &Options) -> bool {
     let of = |options: &Options| {
         (
-            options.log_file.clone(),
+            (options.log_file.clone(), options.log_format),
+            (options.syslog, options.remote_syslog.clone()),
             (options.logtime, options.logtime_utc),
             (options.debug, options.trace),
         )

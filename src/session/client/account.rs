@@ -73,8 +73,7 @@ impl Client {
             return Ok(());
         };
         if !entered.admit() {
-            let text = "maximum account active connections exceeded";
-            turn.log.add(Level::Error, self.labelled(text));
+            self.complain_for_all("maximum account active connections exceeded", turn);
             return Err(CloseReason::MaximumAccountConnectionsExceeded);
         }
         self.place.is_counted = true;
@@ -89,8 +88,7 @@ impl Client {
         let account = turn.settings.accounts.get(self.place.account);
         if is_counted && account.is_some_and(Account::give_way) {
             self.place.is_counted = false;
-            let text = "maximum account active connections exceeded";
-            turn.log.add(Level::Error, self.labelled(text));
+            self.complain_for_all("maximum account active connections exceeded", turn);
             return Err(CloseReason::MaximumAccountConnectionsExceeded);
         }
         if self
