@@ -2,6 +2,7 @@
 //! shards their directives. No message ever passes through here.
 
 pub mod config_file;
+pub mod listening;
 pub mod process_files;
 mod reload;
 pub mod signal_command;
@@ -11,7 +12,6 @@ use crate::auth::NonceKey;
 use crate::base::ids::ShardId;
 use crate::base::limits::{LANE_PARCELS, SHARDS_MAX};
 use crate::base::log::{Level, Record};
-use crate::config::go_text::go_error;
 use crate::config::tls::HandshakeFirst;
 use crate::config::{FileRequest, Identity, NATS_SERVER_VERSION, Options};
 use crate::mesh;
@@ -20,10 +20,12 @@ use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
 use crate::runtime::password_worker::PasswordWorkers;
 use crate::runtime::thread::{self, Common, Directive, Doorway, Patience, Report};
-use crate::runtime::{listener, probe, tls_files};
+use crate::runtime::unix_listener::SocketFile;
+use crate::runtime::{probe, tls_files};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
 use crate::wire::opening::Entrance;
+use listening::{Listening, Reach, ShownSocket, host_port, shown_host};
 use process_files::PortsFile;
 use reload::{Reloading, Running};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -32,7 +34,6 @@ use rustix::thread::disable_transparent_huge_pages;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -73,6 +74,8 @@ struct Broker<'a> {
     running: Running,
     reloading: Option<Reloading>,
     ports_file: Option<PortsFile>,
+    /// While the server listens on a Unix socket.
+    socket_file: Option<SocketFile>,
     in_lame_duck: bool,
     deserted: usize,
 }
@@ -112,18 +115,19 @@ impl<'a> Broker<'a> {
         }
         let entrance = entrance(options, logger)?;
         raise_descriptor_limit(logger);
-        let (socket, address) = listener::open(&options.host, options.port).map_err(|error| {
-            let wanted = host_port(&options.host, options.port);
-            let why = format!("listen tcp {wanted}: bind: {}", go_error(&error));
-            format!("Error listening on port: {wanted}, {why:?}")
-        })?;
+        let Listening {
+            doorway,
+            address,
+            socket_file,
+        } = Listening::open(options)?;
         let info = server_info(options, server_id, server_name, address);
         Accounts::compile(&options.accounts, options.system_account)
             .map_err(|error| error.to_string())?;
         let key = nonce_key()?;
         let settings = Settings::new(options, info, key);
         let count = shard_count(options);
-        let (bells, messages, shards) = spawn(options, &settings, entrance, socket, count, logger)?;
+        let (bells, messages, shards) =
+            spawn(options, &settings, entrance, doorway, count, logger)?;
         let mut broker = Broker {
             logger,
             bells,
@@ -131,7 +135,7 @@ impl<'a> Broker<'a> {
             messages,
             running: Running {
                 options: Options {
-                    port: address.port(),
+                    port: address.map_or(options.port, |address| address.port()),
                     ..options.clone()
                 },
                 request: request.cloned(),
@@ -142,14 +146,25 @@ impl<'a> Broker<'a> {
             },
             reloading: None,
             ports_file: None,
+            socket_file,
             in_lame_duck: false,
             deserted: 0,
         };
         broker.wait_until_ready()?;
-        let shown = host_port(&shown_host(&options.host), address.port());
-        broker.info(format!("Listening for client connections on {shown}"));
+        if let Some(address) = address {
+            let shown = host_port(&shown_host(&options.host), address.port());
+            broker.info(format!("Listening for client connections on {shown}"));
+        }
+        if let Some(file) = &broker.socket_file {
+            let shown = ShownSocket(file.path());
+            broker.info(format!("Listening for client connections on {shown}"));
+        }
         broker.tell_of_entrance(options);
-        broker.write_files(options, identity, address)?;
+        let reach = Reach {
+            address,
+            unix_socket: options.unix_socket.as_deref(),
+        };
+        broker.write_files(options, identity, reach)?;
         broker.info("Server is ready");
         Ok(broker)
     }
@@ -187,13 +202,13 @@ impl<'a> Broker<'a> {
         &mut self,
         options: &Options,
         identity: &Identity,
-        address: SocketAddr,
+        reach: Reach<'_>,
     ) -> Result<(), String> {
         if let Some(path) = &options.pid_file {
             process_files::write_pid_file(path).map_err(|error| error.to_string())?;
         }
         if let Some(folder) = &options.ports_file_dir {
-            match PortsFile::write(folder, identity, address) {
+            match PortsFile::write(folder, identity, reach) {
                 Ok(file) => self.ports_file = Some(file),
                 Err(error) => self.log(Level::Error, error.to_string()),
             }
@@ -242,12 +257,15 @@ impl<'a> Broker<'a> {
             return;
         }
         self.info("Entering lame duck mode, stop accepting new clients");
+        // A successor may want the name.
+        self.socket_file = None;
         self.tell_all(|| Directive::StopAccepting);
         self.tell_all(|| Directive::LameDuck);
     }
 
     fn stop(mut self) {
         self.info("Initiating Shutdown...");
+        self.socket_file = None;
         self.tell_all(|| Directive::StopAccepting);
         self.tell_all(|| Directive::ShutDown);
         let mut running = self.shards.len();
@@ -332,13 +350,18 @@ fn server_info(
     options: &Options,
     server_id: String,
     server_name: String,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
 ) -> ServerInfo {
     let advertised = options.client_advertise.as_ref();
-    let host = advertised.map_or_else(|| shown_host(&options.host), |at| at.host.clone());
+    let own = || match &options.unix_socket {
+        Some(path) if address.is_none() => ShownSocket(path).to_string(),
+        _ => shown_host(&options.host),
+    };
+    let host = advertised.map_or_else(own, |at| at.host.clone());
     let port = advertised
         .and_then(|at| at.port)
-        .unwrap_or_else(|| address.port());
+        .or_else(|| address.map(|address| address.port()))
+        .unwrap_or_default();
     ServerInfo {
         server_id,
         server_name,
@@ -376,7 +399,7 @@ fn spawn(
     options: &Options,
     settings: &Settings,
     entrance: Option<Arc<Entrance>>,
-    socket: OwnedFd,
+    doorway: Doorway,
     count: u8,
     logger: &Logger,
 ) -> Result<Spawned, String> {
@@ -412,10 +435,7 @@ fn spawn(
         logger.log(Record::new(Level::Warn, text));
         cores.clear();
     }
-    let mut doorway = Some(Doorway {
-        listener: socket,
-        connections_max: options.max_connections,
-    });
+    let mut doorway = Some(doorway);
     let mut shards = Vec::new();
     for (index, (mesh, mailbox)) in mesh::build(count, LANE_PARCELS)
         .into_iter()
@@ -507,22 +527,6 @@ fn nonce_key() -> Result<NonceKey, String> {
 fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0)
-}
-
-fn shown_host(host: &str) -> String {
-    if host.is_empty() {
-        "0.0.0.0".to_owned()
-    } else {
-        host.to_owned()
-    }
-}
-
-fn host_port(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
 }
 
 fn signal_text(signal: i32) -> &'static str {

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::listening::{Reach, ShownSocket};
 use crate::config::Identity;
 use crate::config::go_text::go_error;
 
@@ -39,19 +40,24 @@ pub struct PortsFile {
 }
 
 impl PortsFile {
-    /// Writes `<program>_<pid>.ports` into `directory`: the URLs at which clients reach `listening`.
+    /// Writes `<program>_<pid>.ports` into `directory`: the URLs at which clients reach the server.
     ///
     /// # Errors
     /// `Error writing ports file (…): …`, which nats-server logs as an error and then goes on.
     pub fn write(
         directory: &Path,
         identity: &Identity,
-        listening: SocketAddr,
+        reach: Reach<'_>,
     ) -> Result<PortsFile, ProcessFileError> {
         let name = format!("{}_{}.ports", identity.program, std::process::id());
         let path = directory.join(name);
         let ports = Ports {
-            nats: client_urls(listening),
+            nats: reach.address.map(client_urls).unwrap_or_default(),
+            unix: reach
+                .unix_socket
+                .map(|path| ShownSocket(path).to_string())
+                .into_iter()
+                .collect(),
         };
         let written = serde_json::to_vec(&ports)
             .map_err(io::Error::from)
@@ -111,6 +117,9 @@ impl std::error::Error for ProcessFileError {}
 #[derive(Debug, Serialize)]
 struct Ports {
     nats: Vec<String>,
+    /// Not in nats-server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unix: Vec<String>,
 }
 
 fn client_urls(listening: SocketAddr) -> Vec<String> {
@@ -215,11 +224,21 @@ mod tests {
         let identity = Identity {
             program: "nats-server".to_owned(),
         };
-        let file = PortsFile::write(&directory, &identity, ([127, 0, 0, 1], 4222).into()).unwrap();
+        let reach = |unix_socket| Reach {
+            address: Some(([127, 0, 0, 1], 4222).into()),
+            unix_socket,
+        };
+        PortsFile::write(&directory, &identity, reach(None)).unwrap();
         let path = directory.join(format!("nats-server_{}.ports", std::process::id()));
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             r#"{"nats":["nats://127.0.0.1:4222"]}"#
+        );
+        let unix_socket = Some(Path::new("/run/t.sock"));
+        let file = PortsFile::write(&directory, &identity, reach(unix_socket)).unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            r#"{"nats":["nats://127.0.0.1:4222"],"unix":["unix:/run/t.sock"]}"#
         );
         file.remove().unwrap();
         assert!(!path.exists());

@@ -12,6 +12,7 @@
 //! - The port that the kernel has chosen at the start is the one that was asked for.
 
 use super::config_file::ProcessSurroundings;
+use super::listening::Reach;
 use super::process_files::{self, PortsFile};
 use super::{Broker, entrance, server_info};
 use crate::auth::NonceKey;
@@ -33,7 +34,7 @@ pub(super) struct Running {
     /// `None` when flags are all there is.
     pub(super) request: Option<FileRequest>,
     pub(super) identity: Identity,
-    pub(super) address: SocketAddr,
+    pub(super) address: Option<SocketAddr>,
     /// Makes nonces for as long as the process lives.
     pub(super) key: NonceKey,
     pub(super) settings: Arc<Settings>,
@@ -199,7 +200,11 @@ impl Broker<'_> {
             self.log(Level::Error, error.to_string());
         }
         if let Some(folder) = &self.running.options.ports_file_dir {
-            match PortsFile::write(folder, &self.running.identity, self.running.address) {
+            let reach = Reach {
+                address: self.running.address,
+                unix_socket: self.running.options.unix_socket.as_deref(),
+            };
+            match PortsFile::write(folder, &self.running.identity, reach) {
                 Ok(file) => self.ports_file = Some(file),
                 Err(error) => self.log(Level::Error, error.to_string()),
             }

@@ -90,6 +90,7 @@ impl Client {
             nonce: nonce.as_ref(),
             connection_type: ConnectionType::Standard,
             certificate: self.certificate.as_deref(),
+            peer: self.peer(),
         })
     }
 
