@@ -108,5 +108,7 @@ mod tls_handshakes;
 mod tls_slow_consumer;
 #[path = "behaviour/trace_shows_both_directions.rs"]
 mod trace_shows_both_directions;
+#[path = "behaviour/unix_socket.rs"]
+mod unix_socket;
 #[path = "behaviour/users_keep_to_their_permissions.rs"]
 mod users_keep_to_their_permissions;

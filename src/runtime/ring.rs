@@ -28,6 +28,8 @@ const GET_EVENTS: u32 = 1;
 #[derive(Debug)]
 pub(super) enum Event {
     Accepted {
+        /// As it was armed.
+        listener: u32,
         result: Result<OwnedFd, Errno>,
         is_last: bool,
     },
@@ -305,7 +307,11 @@ fn event(buffers: &Buffers, entry: &cqueue::Entry) -> Option<Event> {
                 // SAFETY: the kernel has just opened this descriptor for us and nobody else knows it.
                 unsafe { OwnedFd::from_raw_fd(entry.result()) }
             });
-            Event::Accepted { result, is_last }
+            Event::Accepted {
+                listener: id.slot,
+                result,
+                is_last,
+            }
         }
         _ => return None,
     })

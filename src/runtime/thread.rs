@@ -96,7 +96,9 @@ pub enum Report {
 /// Where the acceptor gets its connections from.
 #[derive(Debug)]
 pub struct Doorway {
-    pub listener: OwnedFd,
+    /// Listening sockets.
+    pub network: Option<OwnedFd>,
+    pub local: Option<OwnedFd>,
     pub connections_max: u32,
 }
 
@@ -165,8 +167,7 @@ fn run(
         .make()
         .map_err(|error| error.to_string())?;
     executor.run(async move {
-        let acceptor = doorway
-            .map(|door| Acceptor::new(door.listener, common.bells.clone(), door.connections_max));
+        let acceptor = doorway.map(|doorway| Acceptor::new(doorway, common.bells.clone()));
         let pump = Pump::new(shard, directives, acceptor, common)
             .map_err(|error| format!("has no ring: {error}; {}", probe::remedy(&error)))?;
         pump.run().await.map_err(|error| error.to_string())

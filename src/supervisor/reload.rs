@@ -12,6 +12,7 @@
 //! - The port that the kernel has chosen at the start is the one that was asked for.
 
 use super::config_file::ProcessSurroundings;
+use super::listening::Reach;
 use super::process_files::{self, PortsFile};
 use super::{Broker, entrance, server_info};
 use crate::auth::NonceKey;
@@ -34,7 +35,7 @@ pub(super) struct Running {
     /// `None` when flags are all there is.
     pub(super) request: Option<FileRequest>,
     pub(super) identity: Identity,
-    pub(super) address: SocketAddr,
+    pub(super) address: Option<SocketAddr>,
     /// Scheme and address of the monitoring port.
     pub(super) monitored: Option<(&'static str, SocketAddr)>,
     /// Makes nonces for as long as the process lives.
@@ -240,7 +241,12 @@ impl Broker<'_> {
         } else {
             "nats"
         };
-        match PortsFile::write(folder, identity, (scheme, *address), *monitored) {
+        let reach = Reach {
+            clients: address.map(|address| (scheme, address)),
+            monitor: *monitored,
+            unix_socket: options.unix_socket.as_deref(),
+        };
+        match PortsFile::write(folder, identity, reach) {
             Ok(file) => self.ports_file = Some(file),
             Err(error) => self.log(Level::Error, error.to_string()),
         }

@@ -204,7 +204,7 @@ impl Client {
         };
         ClientInfo {
             start: client_info::rfc3339(settings.wall.at(self.started)),
-            host: self.address.ip().to_canonical().to_string(),
+            host: self.address().ip().to_canonical().to_string(),
             id: self.number.0,
             user,
             name: options.name.clone(),

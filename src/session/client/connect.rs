@@ -91,6 +91,7 @@ impl Client {
             nonce: nonce.as_ref(),
             connection_type: ConnectionType::Standard,
             certificate: self.certificate.as_deref(),
+            peer: self.peer(),
         })
     }
 
