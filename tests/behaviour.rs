@@ -70,6 +70,8 @@ mod proxy_protocol;
 mod queue_group_one_copy;
 #[path = "behaviour/runs_of_messages.rs"]
 mod runs_of_messages;
+#[path = "behaviour/service_manager_is_told.rs"]
+mod service_manager_is_told;
 #[path = "behaviour/silent_clients_are_closed.rs"]
 mod silent_clients_are_closed;
 #[path = "behaviour/slow_consumer_pending.rs"]

@@ -343,6 +343,7 @@ impl Pump {
                         acceptor.stop(&mut self.ring);
                     }
                 }
+                Directive::SignOfLife => self.report(Report::Alive),
                 Directive::LameDuck => self.shard.enter_lame_duck(),
                 Directive::ShutDown => {
                     self.is_stopping = true;

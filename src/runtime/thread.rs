@@ -46,6 +46,8 @@ pub enum Directive {
     StopAccepting,
     /// Tell clients that the server is about to go, and close them one by one after the grace period.
     LameDuck,
+    /// Report that it still turns.
+    SignOfLife,
     /// End every session and stop.
     ShutDown,
 }
@@ -66,6 +68,8 @@ pub enum Report {
     Ready(ShardId),
     /// It has taken a new configuration over.
     Reloaded(ShardId),
+    /// It still turns.
+    Alive(ShardId),
     /// In lame duck mode: the last client has gone.
     Deserted(ShardId),
     Stopped(ShardId),
