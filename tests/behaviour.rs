@@ -78,6 +78,8 @@ mod queue_group_one_copy;
 mod repeated_errors_are_counted;
 #[path = "behaviour/runs_of_messages.rs"]
 mod runs_of_messages;
+#[path = "behaviour/service_manager_is_told.rs"]
+mod service_manager_is_told;
 #[path = "behaviour/silent_clients_are_closed.rs"]
 mod silent_clients_are_closed;
 #[path = "behaviour/slow_consumer_is_explained.rs"]

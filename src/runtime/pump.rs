@@ -361,6 +361,7 @@ impl Pump {
                 Directive::Answer(inquiry) => {
                     (inquiry.reply)(self.shard.answer(&inquiry.question), &self.pulse);
                 }
+                Directive::SignOfLife => self.report(Report::Alive),
                 Directive::LameDuck => self.shard.enter_lame_duck(),
                 Directive::ShutDown => {
                     self.is_stopping = true;

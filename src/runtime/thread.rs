@@ -51,6 +51,8 @@ pub enum Directive {
     LameDuck,
     /// Answer this question.
     Answer(Inquiry),
+    /// Report that it still turns.
+    SignOfLife,
     /// End every session and stop.
     ShutDown,
 }
@@ -87,6 +89,8 @@ pub enum Report {
     Ready(ShardId),
     /// It has taken a new configuration over.
     Reloaded(ShardId),
+    /// It still turns.
+    Alive(ShardId),
     /// In lame duck mode: the last client has gone.
     Deserted(ShardId),
     Stopped(ShardId),

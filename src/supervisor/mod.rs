@@ -5,7 +5,9 @@ pub mod config_file;
 pub mod listening;
 pub mod process_files;
 mod reload;
+mod service_manager;
 pub mod signal_command;
+mod watchdog;
 
 use crate::account::Accounts;
 use crate::auth::NonceKey;
@@ -34,6 +36,7 @@ use reload::{Reloading, Running};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::thread::disable_transparent_huge_pages;
+use service_manager::ServiceManager;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::net::SocketAddr;
@@ -41,6 +44,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use watchdog::{Ticker, Watchdog};
 
 /// How long shards may take to close their connections when the server stops.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -80,6 +84,10 @@ struct Broker<'a> {
     monitor: Option<monitor::Running>,
     /// While the server listens on a Unix socket.
     socket_file: Option<SocketFile>,
+    service_manager: ServiceManager<'a>,
+    watchdog: Watchdog,
+    /// Where the service manager wants to know that all is well.
+    ticker: Option<Ticker>,
     in_lame_duck: bool,
     deserted: usize,
 }
@@ -88,6 +96,8 @@ struct Broker<'a> {
 enum Message {
     Signal(i32),
     Report(Report),
+    /// It is time to see whether every shard still turns.
+    Tick,
 }
 
 impl<'a> Broker<'a> {
@@ -133,7 +143,7 @@ impl<'a> Broker<'a> {
         let settings = Settings::new(options, info, key);
         let count = shard_count(options);
         let clock = thread::start_clock();
-        let (bells, messages, shards) =
+        let (bells, messages, shards, ticker) =
             spawn(options, &settings, entrance, doorway, count, logger, clock)?;
         let mut broker = Broker {
             logger,
@@ -156,6 +166,9 @@ impl<'a> Broker<'a> {
             ports_file: None,
             monitor: None,
             socket_file,
+            service_manager: ServiceManager::new(logger),
+            watchdog: Watchdog::default(),
+            ticker,
             in_lame_duck: false,
             deserted: 0,
         };
@@ -184,6 +197,7 @@ impl<'a> Broker<'a> {
         }
         broker.write_files(options)?;
         broker.info("Server is ready");
+        broker.service_manager.ready();
         Ok(broker)
     }
 
@@ -241,6 +255,12 @@ impl<'a> Broker<'a> {
                         _ => {}
                     }
                 }
+                Ok(Message::Tick) => self.ask_for_signs_of_life(),
+                Ok(Message::Report(Report::Alive(shard))) => {
+                    if self.watchdog.heard(shard) {
+                        self.service_manager.all_is_well();
+                    }
+                }
                 Ok(Message::Report(Report::Reloaded(shard))) => self.hear_reloaded(shard),
                 Ok(Message::Report(Report::Deserted(_))) => {
                     self.deserted += 1;
@@ -267,14 +287,26 @@ impl<'a> Broker<'a> {
         self.info("Entering lame duck mode, stop accepting new clients");
         // A successor may want the name.
         self.socket_file = None;
+        let duration = self.running.options.lame_duck_duration;
+        self.service_manager.lame_duck(duration);
         self.tell_all(|| Directive::StopAccepting);
         self.tell_all(|| Directive::LameDuck);
+    }
+
+    fn ask_for_signs_of_life(&mut self) {
+        if self.watchdog.may_ask() {
+            self.shards().for_each(|shard| self.watchdog.asked(shard));
+            self.tell_all(|| Directive::SignOfLife);
+        }
     }
 
     fn stop(mut self) {
         self.info("Initiating Shutdown...");
         self.monitor = None;
         self.socket_file = None;
+        self.service_manager.stopping();
+        // From here on only the wait below decides how long this may take.
+        self.ticker = None;
         self.tell_all(|| Directive::StopAccepting);
         self.tell_all(|| Directive::ShutDown);
         let mut running = self.shards.len();
@@ -416,7 +448,12 @@ fn shard_count(options: &Options) -> u8 {
     u8::try_from(count).unwrap_or(1)
 }
 
-type Spawned = (Doorbells, Receiver<Message>, Vec<JoinHandle<()>>);
+type Spawned = (
+    Doorbells,
+    Receiver<Message>,
+    Vec<JoinHandle<()>>,
+    Option<Ticker>,
+);
 
 fn spawn(
     options: &Options,
@@ -434,6 +471,7 @@ fn spawn(
     let (bells, mailboxes) = Doorbells::new(count).map_err(failed("Could not make doorbells"))?;
     let (sender, messages) = channel();
     forward_signals(sender.clone()).map_err(failed("Could not listen to signals"))?;
+    let ticker = tick(sender.clone()).map_err(failed("Could not start a thread"))?;
     let (reports, shard_reports) = channel();
     forward_reports(shard_reports, sender).map_err(failed("Could not start a thread"))?;
     // Before anything is pinned: a thread inherits where it may run.
@@ -472,7 +510,7 @@ fn spawn(
         let spawned = thread::spawn(shard, core, mailbox, doorway.take(), common.clone());
         shards.push(spawned.map_err(failed("Could not start a shard"))?);
     }
-    Ok((bells, messages, shards))
+    Ok((bells, messages, shards, ticker))
 }
 
 fn forward_signals(to: Sender<Message>) -> std::io::Result<()> {
@@ -487,6 +525,12 @@ fn forward_signals(to: Sender<Message>) -> std::io::Result<()> {
             }
         })?;
     Ok(())
+}
+
+fn tick(to: Sender<Message>) -> std::io::Result<Option<Ticker>> {
+    let interval = ServiceManager::watchdog_interval();
+    let ring = move || to.send(Message::Tick).is_ok();
+    interval.map(|every| Ticker::start(every, ring)).transpose()
 }
 
 fn forward_reports(from: Receiver<Report>, to: Sender<Message>) -> std::io::Result<()> {

@@ -70,11 +70,13 @@ impl Broker<'_> {
             reloading.again = true;
             return;
         }
+        self.service_manager.reloading();
         match self.prepare() {
             Ok(prepared) => self.take_over(prepared),
             Err(why) => {
                 let text = format!("Failed to reload server configuration: {why}");
                 self.log(Level::Error, text);
+                self.service_manager.reload_refused();
             }
         }
     }
@@ -102,6 +104,7 @@ impl Broker<'_> {
         let digest = file.map(|file| format!("({})", file.digest));
         let digest = digest.unwrap_or_default();
         self.info(format!("Reloaded server configuration {digest}"));
+        self.service_manager.ready();
         if is_asked_again {
             self.reload();
         }
