@@ -93,8 +93,16 @@ mod passwords_are_compared_aside;
 mod proxy_protocol;
 #[path = "behaviour/queue_group_one_copy.rs"]
 mod queue_group_one_copy;
+#[path = "behaviour/reload_certificates.rs"]
+mod reload_certificates;
 #[path = "behaviour/reload_changes_people.rs"]
 mod reload_changes_people;
+#[path = "behaviour/reload_closes_who_is_gone.rs"]
+mod reload_closes_who_is_gone;
+#[path = "behaviour/reload_in_lame_duck.rs"]
+mod reload_in_lame_duck;
+#[path = "behaviour/reload_is_refused.rs"]
+mod reload_is_refused;
 #[path = "behaviour/reload_loses_nothing.rs"]
 mod reload_loses_nothing;
 #[path = "behaviour/reload_takes_effect.rs"]

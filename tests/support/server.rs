@@ -142,6 +142,12 @@ impl Launch {
     }
 }
 
+/// The address in a URL of the ports file, whatever its scheme.
+fn address_of(url: &serde_json::Value) -> Option<SocketAddr> {
+    let (_, address) = url.as_str()?.split_once("://")?;
+    address.parse().ok()
+}
+
 /// A running server; dropping it kills the process and removes its folder.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -338,18 +344,17 @@ impl Server {
 
     /// The name of the file holds the program's name and id: any in the folder will do, as nobody
     /// else writes there.
-    fn port_in_ports_file(&self) -> Option<SocketAddr> {
+    fn ports_file(&self) -> Option<serde_json::Value> {
         let files = fs::read_dir(&self.folder.path).ok()?;
         let file = files
             .flatten()
             .find(|file| file.path().extension().is_some_and(|end| end == "ports"))?;
         // A half-written file does not parse, and is read again.
-        let ports: serde_json::Value = serde_json::from_slice(&fs::read(file.path()).ok()?).ok()?;
-        ports["nats"][0]
-            .as_str()?
-            .strip_prefix("nats://")?
-            .parse()
-            .ok()
+        serde_json::from_slice(&fs::read(file.path()).ok()?).ok()
+    }
+
+    fn port_in_ports_file(&self) -> Option<SocketAddr> {
+        address_of(&self.ports_file()?["nats"][0])
     }
 
     fn join_reader(&mut self) {

@@ -568,23 +568,25 @@ fn files_that_do_not_fit_are_named() {
         error("server.pem", "other.key"),
         "the private key in other.key does not match the public key in server.pem"
     );
-    let ca = |ca_file: Option<&str>| {
+    let ca = |verify: bool, ca_file: Option<&str>| {
         let tls = Tls {
-            verify: true,
+            verify,
             ca_file: ca_file.map(Into::into),
             ..block()
         };
         Acceptor::new(&tls, &desk).unwrap_err()
     };
-    assert_eq!(
-        ca(Some("gone.pem")),
-        "open gone.pem: no such file or directory"
-    );
-    assert_eq!(
-        ca(Some("server.key")),
-        "server.key has no certificate in it (PEM)"
-    );
-    assert_eq!(ca(None), "no authorities on this desk");
+    for verify in [true, false] {
+        assert_eq!(
+            ca(verify, Some("gone.pem")),
+            "open gone.pem: no such file or directory"
+        );
+        assert_eq!(
+            ca(verify, Some("server.key")),
+            "server.key has no certificate in it (PEM)"
+        );
+    }
+    assert_eq!(ca(true, None), "no authorities on this desk");
     let none = Acceptor::new(
         &Tls {
             certificates: Vec::new(),
