@@ -345,11 +345,11 @@ impl Play {
                 read_on(&mut person.talker, "");
             }
         }
-        for user in 0..USERS {
+        for (user, stays) in is_staying.iter().enumerate() {
             let Some(person) = &mut self.people[user] else {
                 continue;
             };
-            if !is_staying[user] {
+            if !*stays {
                 let (heard, errors) = read_on(&mut person.listener, "");
                 person.heard.extend(heard);
                 assert_eq!(errors, farewell(&self.rules.users[user], &next.users[user]));
