@@ -29,6 +29,31 @@ macro_rules! on_1_2_and_4_shards {
     )+};
 }
 
+/// The same for functions that take what is to be started; what they show is shown of `nats-server`, too.
+macro_rules! on_both_servers {
+    ($($behaviour:ident),+ $(,)?) => {$(
+        mod $behaviour {
+            use crate::support::Launch;
+            #[test]
+            fn on_1_shard() {
+                super::$behaviour(Launch::trunkline(1));
+            }
+            #[test]
+            fn on_2_shards() {
+                super::$behaviour(Launch::trunkline(2));
+            }
+            #[test]
+            fn on_4_shards() {
+                super::$behaviour(Launch::trunkline(4));
+            }
+            #[test]
+            fn on_nats_server() {
+                super::$behaviour(Launch::nats_server().expect("nats-server is there"));
+            }
+        }
+    )+};
+}
+
 #[path = "behaviour/cast.rs"]
 mod cast;
 
@@ -74,6 +99,20 @@ mod passwords_are_compared_aside;
 mod proxy_protocol;
 #[path = "behaviour/queue_group_one_copy.rs"]
 mod queue_group_one_copy;
+#[path = "behaviour/reload_certificates.rs"]
+mod reload_certificates;
+#[path = "behaviour/reload_changes_people.rs"]
+mod reload_changes_people;
+#[path = "behaviour/reload_closes_who_is_gone.rs"]
+mod reload_closes_who_is_gone;
+#[path = "behaviour/reload_in_lame_duck.rs"]
+mod reload_in_lame_duck;
+#[path = "behaviour/reload_is_refused.rs"]
+mod reload_is_refused;
+#[path = "behaviour/reload_loses_nothing.rs"]
+mod reload_loses_nothing;
+#[path = "behaviour/reload_takes_effect.rs"]
+mod reload_takes_effect;
 #[path = "behaviour/repeated_errors_are_counted.rs"]
 mod repeated_errors_are_counted;
 #[path = "behaviour/runs_of_messages.rs"]

@@ -195,6 +195,21 @@ impl Directory {
         }
     }
 
+    /// Which user the client's certificate names, and what the debug log says of how that was found out, in nats-server's
+    /// words. `None` where certificates do not stand for users.
+    pub fn certified(&self, claim: &Claim<'_>) -> Option<(Option<Arc<str>>, Vec<String>)> {
+        let mut told = Vec::new();
+        let found = self.find(claim, &mut |line| told.push(line));
+        if told.is_empty() {
+            return None;
+        }
+        let user = match found.map(|(user, _)| &user.identity.name) {
+            Some(Some(Name::User(name))) => Some(Arc::clone(name)),
+            _ => None,
+        };
+        Some((user, told))
+    }
+
     /// Who a client is that says something else first. Only a user with a name can be that, not an nkey user.
     pub fn greet(&self, connection_type: ConnectionType) -> Option<Identity> {
         let Entry::Users { by_name, .. } = &self.entry else {
@@ -222,7 +237,7 @@ impl Directory {
 
     fn examine_user(&self, claim: &Claim<'_>, is_proxied: bool) -> Verdict {
         let connect = claim.connect;
-        let Some((user, is_anonymous)) = self.find(claim) else {
+        let Some((user, is_anonymous)) = self.find(claim, &mut |_| {}) else {
             return SILENT;
         };
         if !user.may_come_by(claim.connection_type) {
@@ -246,7 +261,7 @@ impl Directory {
     }
 
     /// The user that a client claims to be, and whether it is so for want of any claim.
-    fn find(&self, claim: &Claim<'_>) -> Option<(&User, bool)> {
+    fn find(&self, claim: &Claim<'_>, tell: &mut dyn FnMut(String)) -> Option<(&User, bool)> {
         let Entry::Users {
             by_name,
             by_key,
@@ -282,7 +297,7 @@ impl Directory {
             return Some((user, false));
         }
         if self.maps_certificates {
-            return Some((find_by_certificate(by_name, claim)?, false));
+            return Some((find_by_certificate(by_name, claim, tell)?, false));
         }
         if let Some(user) = anonymous.and_then(|name| by_name.get(name)) {
             return Some((user, true));
@@ -397,19 +412,25 @@ impl User {
 fn find_by_certificate<'d>(
     by_name: &'d HashMap<Arc<str>, Arc<User>>,
     claim: &Claim<'_>,
+    tell: &mut dyn FnMut(String),
 ) -> Option<&'d User> {
     let may_come = |user: &&User| user.may_come_by(claim.connection_type);
     let by_text = |name: &str| by_name.get(name).map(|user| &**user).filter(may_come);
     let by_subject = |subject: &DistinguishedName| {
         let named = || {
-            let users = by_name.values().map(|user| &**user).filter(may_come);
-            users.filter_map(|user| Some((user, user.subject.as_ref()?)))
+            let users = by_name.iter().map(|(name, user)| (&**name, &**user));
+            let users = users.filter(|(_, user)| may_come(user));
+            users.filter_map(|(name, user)| Some((name, user, user.subject.as_ref()?)))
         };
-        let same = named().find(|(_, name)| *name == subject);
-        let reordered = || named().find(|(_, name)| name.has_same_names(subject));
-        same.or_else(reordered).map(|(user, _)| user)
+        let same = named().find(|(.., name)| *name == subject);
+        let reordered = || named().find(|(.., name)| name.has_same_names(subject));
+        same.or_else(reordered).map(|(name, user, _)| (name, user))
     };
-    claim.certificate?.find(by_text, by_subject)
+    let Some(certificate) = claim.certificate else {
+        tell("User required in cert, no TLS connection state".to_owned());
+        return None;
+    };
+    certificate.find(by_text, by_subject, tell)
 }
 
 fn decide(compared: Compared, identity: Identity) -> Verdict {
