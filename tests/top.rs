@@ -1,4 +1,6 @@
 //! `trunkline top`, seen from outside: written to a file, and live in a terminal, with servers whose clients do what the test says.
+
+// The rules on clocks, sockets and threads are for the broker, not for those who talk to it from outside.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::io::{Read, Write};

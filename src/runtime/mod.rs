@@ -12,7 +12,8 @@
 //! | `stages` | what is between a socket and its session: an opening, or TLS |
 //! | `acceptor` | new connections, and which shard gets them |
 //! | [`doorbell`] | waking a shard that sleeps |
-//! | [`listener`] | listening sockets |
+//! | [`listener`], [`unix_listener`] | listening sockets |
+//! | `peer_credentials` | which process is at the other end of a Unix socket |
 //! | [`logger`] | the log thread |
 //! | [`password_worker`] | threads that compare passwords with bcrypt hashes |
 //! | [`clock`] | the one place that reads the time |
@@ -27,6 +28,7 @@ mod idle;
 pub mod listener;
 pub mod logger;
 pub mod password_worker;
+mod peer_credentials;
 pub mod probe;
 pub mod pulse;
 mod pump;
@@ -36,4 +38,5 @@ mod socket;
 mod stages;
 pub mod thread;
 pub mod tls_files;
+pub mod unix_listener;
 pub mod usage;

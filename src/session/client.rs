@@ -27,6 +27,7 @@ use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
 use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
 use crate::base::log::{Level, Log, Party};
+use crate::base::origin::{Origin, Peer};
 use crate::interest::{Memo, Scope, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
 use crate::protocol::info::{Addressee, Occasion};
@@ -58,7 +59,7 @@ const CARRY_KEPT: usize = 4096;
 pub struct Client {
     id: ConnectionId,
     number: ClientNumber,
-    address: SocketAddr,
+    origin: Origin,
     options: Box<ConnectOptions>,
     /// Who it is; of use once the stage is `Connected`.
     identity: Identity,
@@ -128,10 +129,10 @@ impl Client {
     pub fn start(
         id: ConnectionId,
         number: ClientNumber,
-        address: SocketAddr,
+        origin: Origin,
         turn: &mut Turn<'_>,
     ) -> Client {
-        let mut client = Client::arrive(id, number, address, turn);
+        let mut client = Client::arrive(id, number, origin, turn);
         client.greet(Greeting::PLAIN, turn);
         client.open(None, turn);
         client
@@ -141,14 +142,14 @@ impl Client {
     pub fn arrive(
         id: ConnectionId,
         number: ClientNumber,
-        address: SocketAddr,
+        origin: Origin,
         turn: &mut Turn<'_>,
     ) -> Client {
         let wants_credentials = turn.settings.directory.wants_credentials();
         let client = Client {
             id,
             number,
-            address,
+            origin,
             options: Box::default(),
             identity: Identity::default(),
             granted: None,
@@ -193,7 +194,12 @@ impl Client {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.origin.address()
+    }
+
+    /// The process at the other end, if it came through a Unix socket.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.origin.peer()
     }
 
     /// Messages it has published.
@@ -596,9 +602,15 @@ impl Client {
         if how.insists_on_tls && !info.tls_required {
             info.to_mut().tls_required = true;
         }
+        if self.peer().is_some() && (info.tls_required || info.tls_available) {
+            // There is none on a Unix socket.
+            let info = info.to_mut();
+            (info.tls_required, info.tls_available, info.tls_verify) = (false, false, false);
+        }
+        let is_named = how.names_client && self.peer().is_none();
         let addressee = Addressee {
             client_id: self.number.0,
-            address: how.names_client.then(|| self.address.ip()),
+            address: is_named.then(|| self.address().ip()),
             nonce: nonce.as_ref().map(Nonce::as_str),
             account: turn.settings.accounts.name(self.place.account),
             payload_max: u32::try_from(self.place.payload_max).unwrap_or(info.max_payload),

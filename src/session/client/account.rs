@@ -7,6 +7,7 @@ use crate::account::Account;
 use crate::auth::Name;
 use crate::base::ids::AccountId;
 use crate::base::log::Level;
+use crate::interest::Memo;
 use crate::protocol::client_info::{self, ClientInfo};
 use crate::protocol::message::{Message, Run};
 use crate::router::{Detail, Publisher, Sender};
@@ -162,19 +163,24 @@ impl Client {
         turn: &mut Turn<'_>,
     ) -> bool {
         let mut memo = self.memo;
-        let publisher = Publisher {
+        let publisher = self.publisher(&mut memo, turn);
+        let settings = turn.settings;
+        let describe = |detail| self.describe(detail, settings);
+        turn.router
+            .publish_abroad(publisher, run, shared, &describe)
+    }
+
+    /// What the router must know of it.
+    pub(super) fn publisher<'m>(&self, memo: &'m mut Memo, turn: &Turn<'_>) -> Publisher<'m> {
+        Publisher {
             sender: Sender {
                 shard: turn.router.mesh.shard().0,
                 connection: self.id,
             },
             account: self.place.account,
             echo: self.options.echo,
-            memo: &mut memo,
-        };
-        let settings = turn.settings;
-        let describe = |detail| self.describe(detail, settings);
-        turn.router
-            .publish_abroad(publisher, run, shared, &describe)
+            memo,
+        }
     }
 
     /// It answers a request whose answer is measured, perhaps on another shard.
@@ -204,7 +210,7 @@ impl Client {
         };
         ClientInfo {
             start: client_info::rfc3339(settings.wall.at(self.started)),
-            host: self.address.ip().to_canonical().to_string(),
+            host: self.address().ip().to_canonical().to_string(),
             id: self.number.0,
             user,
             name: options.name.clone(),

@@ -14,7 +14,7 @@ impl Client {
         ConnectionRecord {
             id: self.id,
             number: self.number,
-            address: self.address,
+            address: self.address(),
             account: self.account(),
             user: self.user().into(),
             name: self.options.name.as_str().into(),

@@ -12,6 +12,7 @@ use crate::protocol::info::ServerInfo;
 use crate::session::close::CloseReason;
 use crate::session::settings::Settings;
 use crate::shard::Effect;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 fn shard(options: &Options) -> Shard {
@@ -49,7 +50,7 @@ fn monitored() -> Shard {
 }
 
 fn join(shard: &mut Shard, number: u64) -> ConnectionId {
-    let address = ([127, 0, 0, 1], 4000).into();
+    let address = SocketAddr::from(([127, 0, 0, 1], 4000));
     let id = shard.connect(ClientNumber(number), address);
     let connect = format!(
         "CONNECT {{\"verbose\":false,\"pedantic\":false,\"name\":\"c{number}\",\"user\":\"u{}\"}}\r\n",
@@ -215,7 +216,7 @@ fn a_record_says_what_happened_and_when() {
     let at = |seconds| Now::ZERO.after(Duration::from_secs(seconds));
     let mut shard = monitored();
     shard.set_now(at(1));
-    let listener = shard.connect(ClientNumber(1), ([10, 0, 0, 9], 77).into());
+    let listener = shard.connect(ClientNumber(1), SocketAddr::from(([10, 0, 0, 9], 77)));
     shard.set_now(at(3));
     say(
         &mut shard,
@@ -235,7 +236,7 @@ fn a_record_says_what_happened_and_when() {
     );
     assert_eq!(
         (fresh.address, fresh.subscriptions),
-        (([10, 0, 0, 9], 77).into(), 1)
+        (SocketAddr::from(([10, 0, 0, 9], 77)), 1)
     );
 
     let publisher = join(&mut shard, 2);
@@ -462,7 +463,11 @@ fn what_has_ended_is_remembered_with_its_reason_and_subscriptions() {
     }
     shard.set_now(Now::ZERO.after(Duration::from_secs(4)));
     shard.hang_up(id, CloseReason::ClientClosed);
-    let refused = shard.turn_away(ClientNumber(10), ([127, 0, 0, 1], 1).into(), None);
+    let refused = shard.turn_away(
+        ClientNumber(10),
+        SocketAddr::from(([127, 0, 0, 1], 1)),
+        None,
+    );
     flush(&mut shard);
     let closed = closed(&shard);
     assert_eq!(closed.len(), 2);
@@ -528,7 +533,7 @@ fn accounts_keep_what_their_ended_connections_have_had() {
         accounts,
         ..Options::default()
     });
-    let id = shard.connect(ClientNumber(1), ([127, 0, 0, 1], 4000).into());
+    let id = shard.connect(ClientNumber(1), SocketAddr::from(([127, 0, 0, 1], 4000)));
     say(
         &mut shard,
         id,
