@@ -228,7 +228,7 @@ fn numbers_beyond_all_lists_are_no_pages() {
         let json = get(server.monitor(), &page).expect("a reply").json();
         let listed = json["connections"]
             .as_array()
-            .or(json["subscriptions_list"].as_array());
+            .or_else(|| json["subscriptions_list"].as_array());
         assert_eq!(listed.map(Vec::len), Some(1), "{page}");
     }
     let deep = "a.".repeat(20_000);

@@ -162,7 +162,7 @@ impl<'a> Slow<'a> {
         Slow {
             at: Time(site.time_of_day(slow.closed_at)),
             cid: slow.number.0,
-            address: slow.address.to_string(),
+            address: slow.origin.to_string(),
             account: account_name(site, slow.account),
             reason: slow.reason.to_string(),
             pending_bytes: slow.pending_bytes,
