@@ -73,11 +73,11 @@ struct Accountz<'a> {
 pub(super) struct Accstatz<'a> {
     server_id: &'a str,
     now: Time,
-    account_statz: Vec<AccountStat<'a>>,
+    pub(super) account_statz: Vec<AccountStat<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct AccountStat<'a> {
+pub(super) struct AccountStat<'a> {
     acc: &'a str,
     name: &'a str,
     conns: u64,
@@ -129,6 +129,13 @@ impl<'a> AccountStat<'a> {
             received: figures.received().into(),
             slow_consumers: figures.ended.slow_consumers,
         }
+    }
+}
+
+impl AccountStat<'_> {
+    /// How much has gone on in it.
+    pub(super) fn weight(&self) -> u64 {
+        self.sent.all.msgs + self.received.all.msgs
     }
 }
 

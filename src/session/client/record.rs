@@ -44,6 +44,11 @@ impl Client {
         }
     }
 
+    /// What it calls itself.
+    pub fn name(&self) -> &str {
+        &self.options.name
+    }
+
     pub fn started_at(&self) -> Now {
         self.started
     }
