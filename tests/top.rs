@@ -19,7 +19,10 @@ use terminal::Terminal;
 
 /// The servers that are looked at: whatever has a monitor port.
 fn servers() -> Vec<Server> {
-    let launches = [Launch::nats_server().expect("nats-server")];
+    let launches = [
+        Launch::trunkline(2),
+        Launch::nats_server().expect("nats-server"),
+    ];
     launches
         .into_iter()
         .map(|launch| launch.flags(["-m", "-1"]).start().expect("a server"))
