@@ -85,6 +85,10 @@ impl Settings {
         accounts: Accounts,
     ) -> Settings {
         let limited = |value: usize| (value > 0).then_some(value);
+        let accounts = match options.no_system_account {
+            true => accounts,
+            false => accounts.with_system_services(),
+        };
         info.auth_required = directory.wants_credentials();
         Settings {
             directory: Arc::new(directory),
