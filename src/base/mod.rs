@@ -6,5 +6,6 @@ pub mod ids;
 pub mod limits;
 pub mod log;
 pub mod rng;
+pub mod sequence;
 pub mod slab;
 pub mod small_bytes;

@@ -10,6 +10,7 @@
 //! | `socket` | one connection's socket: what is in flight, what it waits for |
 //! | [`tls_files`] | certificates and keys, read at start and on reload |
 //! | `stages` | what is between a socket and its session: an opening, or TLS |
+//! | [`account_changes`] | which accounts have more or fewer clients than a moment ago |
 //! | `acceptor` | new connections, and which shard gets them |
 //! | [`doorbell`] | waking a shard that sleeps |
 //! | [`listener`] | listening sockets |
@@ -18,6 +19,7 @@
 //! | `clock` | the one place that reads the time |
 
 mod acceptor;
+pub mod account_changes;
 mod buffers;
 mod clock;
 pub mod doorbell;

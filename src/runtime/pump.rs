@@ -13,6 +13,7 @@
 mod staged;
 
 use super::acceptor::{Acceptor, Arrival};
+use super::account_changes::AccountChanges;
 use super::buffers::{BUFFERS, Lent};
 use super::clock::Clock;
 use super::doorbell::Doorbells;
@@ -32,6 +33,7 @@ use rustix::io::Errno;
 use staged::Staged;
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
@@ -55,6 +57,7 @@ pub(super) struct Pump {
     reports: Sender<Report>,
     logger: Logger,
     passwords: PasswordWorkers,
+    account_changes: AccountChanges,
     clock: Clock,
     idle: Idle,
     arrivals: u64,
@@ -104,6 +107,7 @@ impl Pump {
             passwords,
             clock,
             patience,
+            account_changes,
             entrance,
         } = common;
         let ring = Ring::new()?;
@@ -115,6 +119,7 @@ impl Pump {
             reports,
             logger,
             passwords,
+            account_changes,
             clock,
             idle: Idle::new(patience),
             arrivals: 0,
@@ -343,9 +348,15 @@ impl Pump {
                         acceptor.stop(&mut self.ring);
                     }
                 }
+                Directive::Host(socket) => self.host(socket),
+                Directive::Run(commission) => {
+                    (commission.reply)(self.shard.run(&commission.errand));
+                }
                 Directive::LameDuck => self.shard.enter_lame_duck(),
                 Directive::ShutDown => {
                     self.is_stopping = true;
+                    // What was said before on another shard is for those who go now, too.
+                    self.drain_lanes();
                     self.shard.shut_down();
                 }
             }
@@ -398,6 +409,19 @@ impl Pump {
             socket.is_receiving = true;
             self.ring.receive(socket.fd(), id);
             self.staged.begin(socket);
+        }
+    }
+
+    /// Takes the server's own connection in. The acceptor has not seen it, so it does not count there.
+    fn host(&mut self, socket: OwnedFd) {
+        if self.is_stopping {
+            return;
+        }
+        if let Some(id) = self.shard.host() {
+            let socket = self.sockets.insert(Socket::new(socket, id));
+            socket.is_counted = false;
+            socket.is_receiving = true;
+            self.ring.receive(socket.fd(), id);
         }
     }
 
@@ -603,6 +627,7 @@ impl Pump {
                 }
             }
             Effect::Deserted => self.report(Report::Deserted),
+            Effect::AccountChanged(account) => self.account_changes.note(account),
         }
     }
 
@@ -642,6 +667,7 @@ impl Pump {
                 unreachable!("a socket stays until it is closed here");
             };
             let is_late = socket.lingers_until.is_some_and(|until| until <= now);
+            let is_counted = socket.is_counted;
             let in_kernel = socket.in_flight.as_ref().is_some_and(|load| load.in_kernel);
             if owed && !is_late && !socket.has_ended {
                 index += 1;
@@ -653,7 +679,9 @@ impl Pump {
                 socket.shut_down();
                 self.sockets.remove(id);
                 self.shard.release(id);
-                self.bells.count_departure(self.id());
+                if is_counted {
+                    self.bells.count_departure(self.id());
+                }
                 self.closing.swap_remove(index);
             }
         }

@@ -14,12 +14,14 @@
 //! - A slot belongs to its connection until the driver says [`Shard::release`]; what comes late under an old `reuse`
 //!   finds nobody.
 
+pub mod errand;
 mod lame_duck;
 mod reload;
+mod resident;
 
 use crate::auth::{CertificateFacts, PasswordCheck};
 use crate::base::clock::{Now, WallClock};
-use crate::base::ids::{ClientNumber, ConnectionId, ShardId, ShardSet};
+use crate::base::ids::{AccountId, ClientNumber, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
 use crate::base::rng::Rng;
@@ -51,6 +53,8 @@ pub enum Effect {
     CheckPassword(ConnectionId, PasswordCheck),
     /// In lame duck mode: the last client has gone.
     Deserted,
+    /// The account has more or fewer clients now, and somebody wants to hear that.
+    AccountChanged(AccountId),
 }
 
 /// One core's part of the broker.
@@ -75,7 +79,13 @@ pub struct Shard {
     effects: Vec<Effect>,
     /// Passwords to be compared; they become effects.
     checks: Vec<(ConnectionId, PasswordCheck)>,
+    /// They become effects.
+    changed_accounts: Vec<AccountId>,
+    /// The server's own connection, if it is here.
+    resident: Option<ConnectionId>,
     log: Log,
+    /// Takes what nobody reads.
+    mute: Log,
     now: Now,
     rng: Rng,
     /// When to look for stuck sends next; `None` while nothing is in flight.
@@ -88,6 +98,8 @@ pub struct Shard {
 #[derive(Debug)]
 enum Seat {
     Serving(Box<Client>),
+    /// The server's own connection.
+    Resident(Box<Client>),
     /// Its session is over; the driver still has the socket.
     Leaving,
 }
@@ -144,6 +156,9 @@ impl Shard {
             second_look: Vec::new(),
             effects: Vec::new(),
             checks: Vec::new(),
+            changed_accounts: Vec::new(),
+            resident: None,
+            mute: Log::default(),
             log: Log::new(settings.debug, settings.trace),
             now: Now::ZERO,
             rng,
@@ -230,6 +245,17 @@ impl Shard {
         address: SocketAddr,
         start: fn(ConnectionId, ClientNumber, SocketAddr, &mut Turn<'_>) -> Client,
     ) -> ConnectionId {
+        let id = self.open_slot();
+        self.tally.connected += 1;
+        let client = start(id, number, address, &mut self.turn());
+        self.arm(id, client.deadline());
+        let seated = self.seats.insert(Seat::Serving(Box::new(client)));
+        assert_eq!(seated, id.slot, "the slab keeps its word");
+        id
+    }
+
+    /// The name of the connection that is seated next; its outbox is open.
+    fn open_slot(&mut self) -> ConnectionId {
         let slot = self.seats.next_key();
         if self.reuses.len() <= slot as usize {
             self.reuses.resize(slot as usize + 1, 0);
@@ -240,11 +266,6 @@ impl Shard {
             reuse: self.reuses[slot as usize],
         };
         self.router.outboxes.open(slot);
-        self.tally.connected += 1;
-        let client = start(id, number, address, &mut self.turn());
-        self.arm(id, client.deadline());
-        let seated = self.seats.insert(Seat::Serving(Box::new(client)));
-        assert_eq!(seated, slot, "the slab keeps its word");
         id
     }
 
@@ -559,6 +580,9 @@ impl Shard {
             self.effects.push(Effect::PauseReading(id));
             self.effects.push(Effect::CheckPassword(id, check));
         }
+        for account in self.changed_accounts.drain(..) {
+            self.effects.push(Effect::AccountChanged(account));
+        }
         into.append(&mut self.effects);
     }
 
@@ -586,7 +610,7 @@ impl Shard {
             cached_subjects: self.router.interest().cached_count(),
             responses_awaited: self.router.responses_awaited(),
             traces_waiting: self.router.traces_waiting(),
-            routed: self.router.counters,
+            routed: self.counters_of_clients(),
             tally: self.tally,
         }
     }
@@ -620,7 +644,7 @@ impl Shard {
 
     /// Ends every session.
     pub fn shut_down(&mut self) {
-        for id in self.serving() {
+        for id in self.serving().into_iter().chain(self.resident) {
             self.close(id, CloseReason::ServerShutdown);
         }
         self.settle();
@@ -653,7 +677,7 @@ impl Shard {
                 continue;
             };
             any_in_flight = true;
-            if matches!(seat, Seat::Serving(_)) && self.now.since(since) >= deadline {
+            if !matches!(seat, Seat::Leaving) && self.now.since(since) >= deadline {
                 stuck.push(slot);
             }
         }
@@ -664,7 +688,9 @@ impl Shard {
                 "Slow Consumer Detected: WriteDeadline of {} exceeded with {chunks} chunks of {bytes} total bytes.",
                 GoDuration(deadline)
             );
-            self.tally.slow_consumers_deadline += 1;
+            if !self.is_resident(slot) {
+                self.tally.slow_consumers_deadline += 1;
+            }
             self.close_slow(slot, &text, CloseReason::SlowConsumerWriteDeadline);
         }
     }
@@ -681,7 +707,8 @@ impl Shard {
         while let Some(id) = self.router.next_spent() {
             self.end_spent(id);
         }
-        if self.router.outboxes.has_overflowed() {
+        // Who is told of a closing may be too slow for that.
+        while self.router.outboxes.has_overflowed() {
             self.close_overflowed();
         }
         while let Some(publisher) = self.router.outboxes.next_pause() {
@@ -738,7 +765,7 @@ impl Shard {
         let seats = &self.seats;
         let connection = |slot| match seats.get(slot) {
             Some(Seat::Serving(client)) => client.as_traced(),
-            Some(Seat::Leaving) | None => Connection::default(),
+            Some(Seat::Resident(_) | Seat::Leaving) | None => Connection::default(),
         };
         self.router.write_up(&self.settings.info, &connection);
     }
@@ -771,7 +798,9 @@ impl Shard {
         for slot in self.router.outboxes.take_overflowed() {
             let max = self.settings.outbox.pending;
             let text = format!("Slow Consumer Detected: MaxPending of {max} Exceeded");
-            self.tally.slow_consumers_pending += 1;
+            if !self.is_resident(slot) {
+                self.tally.slow_consumers_pending += 1;
+            }
             self.close_slow(slot, &text, CloseReason::SlowConsumerPendingBytes);
         }
     }
@@ -787,18 +816,20 @@ impl Shard {
 
     /// Ends a session; its socket follows once the outbox is empty.
     fn close(&mut self, id: ConnectionId, reason: CloseReason) {
-        if self.client(id).is_none() {
+        if !self.is_current(id) || matches!(self.seats.get(id.slot), Some(Seat::Leaving)) {
             return;
         }
         if self.router.has_journals() {
             self.write_up_traces();
         }
-        let Some(Seat::Serving(mut client)) = self
-            .seats
-            .get_mut(id.slot)
-            .map(|seat| std::mem::replace(seat, Seat::Leaving))
-        else {
-            unreachable!("the client was just there");
+        let seat = self.seats.get_mut(id.slot);
+        let mut client = match seat.map(|seat| std::mem::replace(seat, Seat::Leaving)) {
+            Some(Seat::Serving(client)) => client,
+            Some(Seat::Resident(client)) => {
+                self.forget_resident(&client, reason);
+                client
+            }
+            Some(Seat::Leaving) | None => unreachable!("the client was just there"),
         };
         if reason == CloseReason::StaleConnection {
             self.tally.stale += 1;
@@ -821,14 +852,17 @@ impl Shard {
         if self.reuses.get(id.slot as usize) != Some(&id.reuse) {
             return;
         }
-        let Some(Seat::Serving(client)) = self.seats.get_mut(id.slot) else {
-            return;
+        let (client, log) = match self.seats.get_mut(id.slot) {
+            Some(Seat::Serving(client)) => (client, &mut self.log),
+            Some(Seat::Resident(client)) => (client, &mut self.mute),
+            Some(Seat::Leaving) | None => return,
         };
         let mut turn = Turn {
             router: &mut self.router,
             settings: &self.settings,
-            log: &mut self.log,
+            log,
             checks: &mut self.checks,
+            changed_accounts: &mut self.changed_accounts,
             now: self.now,
         };
         if let Err(reason) = act(client, &mut turn) {
@@ -842,6 +876,7 @@ impl Shard {
             settings: &self.settings,
             log: &mut self.log,
             checks: &mut self.checks,
+            changed_accounts: &mut self.changed_accounts,
             now: self.now,
         }
     }
@@ -863,7 +898,7 @@ impl Shard {
     fn serving(&self) -> Vec<ConnectionId> {
         let serving = self.seats.iter().filter_map(|(_, seat)| match seat {
             Seat::Serving(client) => Some(client.id()),
-            Seat::Leaving => None,
+            Seat::Resident(_) | Seat::Leaving => None,
         });
         serving.collect()
     }

@@ -16,6 +16,7 @@ use crate::config::tls::HandshakeFirst;
 use crate::config::{FileRequest, Identity, NATS_SERVER_VERSION, Options};
 use crate::mesh;
 use crate::protocol::info::ServerInfo;
+use crate::runtime::account_changes::AccountChanges;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
 use crate::runtime::password_worker::PasswordWorkers;
@@ -393,6 +394,7 @@ fn spawn(
     let workers = thread::cores().len() / 2;
     let passwords =
         PasswordWorkers::start(workers, &bells).map_err(failed("Could not start a thread"))?;
+    let account_changes = AccountChanges::default();
     let common = Common {
         bells: bells.clone(),
         passwords,
@@ -403,6 +405,7 @@ fn spawn(
             spin: Duration::from_micros(u64::from(options.spin_us)),
             linger: Duration::from_micros(u64::from(options.linger_us)),
         },
+        account_changes,
         entrance,
     };
     let mut cores = thread::cores();

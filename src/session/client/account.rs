@@ -41,7 +41,7 @@ impl Place {
         Place::in_account(AccountId::GLOBAL, settings)
     }
 
-    fn in_account(account: AccountId, settings: &Settings) -> Place {
+    pub(super) fn in_account(account: AccountId, settings: &Settings) -> Place {
         let of = settings.accounts.get(account);
         let limits = of.map(|account| account.limits).unwrap_or_default();
         let lower = |limit: Option<u32>, of_server: usize| {
@@ -78,6 +78,7 @@ impl Client {
             return Err(CloseReason::MaximumAccountConnectionsExceeded);
         }
         self.place.is_counted = true;
+        self.tell_account_changed(account, turn);
         Ok(())
     }
 
@@ -111,6 +112,7 @@ impl Client {
             && let Some(left) = turn.settings.accounts.get(self.place.account)
         {
             left.dismiss();
+            self.tell_account_changed(self.place.account, turn);
         }
     }
 
@@ -200,22 +202,35 @@ impl Client {
             return little;
         }
         let options = &self.options;
-        let user = match &self.identity.name {
-            Some(Name::User(name) | Name::Nkey(name)) => name.to_string(),
-            None => options.user.clone(),
+        let issuer_key = match &self.identity.name {
+            Some(Name::Nkey(_)) => little.account.clone(),
+            _ => String::new(),
         };
         ClientInfo {
             start: client_info::rfc3339(settings.wall.at(self.started)),
             host: self.address.ip().to_canonical().to_string(),
             id: self.number.0,
-            user,
+            user: self.raw_user(),
             name: options.name.clone(),
             lang: options.lang.clone(),
             version: options.version.clone(),
             server: settings.info.server_name.clone(),
+            issuer_key,
             kind: "Client".to_owned(),
             client_type: "nats".to_owned(),
             ..little
+        }
+    }
+
+    /// Who it is or says it is, without quotes; of a token, that there is one.
+    fn raw_user(&self) -> String {
+        let options = &self.options;
+        match &self.identity.name {
+            Some(Name::User(name) | Name::Nkey(name)) => name.to_string(),
+            None if !options.nkey.is_empty() => options.nkey.clone(),
+            None if !options.user.is_empty() => options.user.clone(),
+            None if !options.token.is_empty() => "[REDACTED]".to_owned(),
+            None => String::new(),
         }
     }
 
