@@ -48,8 +48,14 @@ mod idle_connections_cost_little;
 mod lame_duck;
 #[path = "behaviour/large_payloads_arrive_whole.rs"]
 mod large_payloads_arrive_whole;
+#[path = "behaviour/log_goes_to_syslog.rs"]
+mod log_goes_to_syslog;
 #[path = "behaviour/log_is_reopened.rs"]
 mod log_is_reopened;
+#[path = "behaviour/log_is_rotated.rs"]
+mod log_is_rotated;
+#[path = "behaviour/log_lines_as_json.rs"]
+mod log_lines_as_json;
 #[path = "behaviour/many_subscriptions_come_and_go.rs"]
 mod many_subscriptions_come_and_go;
 #[path = "behaviour/max_connections_is_global.rs"]
@@ -68,10 +74,14 @@ mod passwords_are_compared_aside;
 mod proxy_protocol;
 #[path = "behaviour/queue_group_one_copy.rs"]
 mod queue_group_one_copy;
+#[path = "behaviour/repeated_errors_are_counted.rs"]
+mod repeated_errors_are_counted;
 #[path = "behaviour/runs_of_messages.rs"]
 mod runs_of_messages;
 #[path = "behaviour/silent_clients_are_closed.rs"]
 mod silent_clients_are_closed;
+#[path = "behaviour/slow_consumer_is_explained.rs"]
+mod slow_consumer_is_explained;
 #[path = "behaviour/slow_consumer_pending.rs"]
 mod slow_consumer_pending;
 #[path = "behaviour/slow_consumer_write_deadline.rs"]

@@ -16,6 +16,7 @@ pub mod go_text;
 mod help;
 pub mod identity;
 pub mod language;
+pub mod log;
 pub mod reference;
 pub mod reload;
 pub mod secret;
@@ -36,6 +37,7 @@ pub use command_line::{
 pub use draft::{Draft, is_anybody};
 pub use file::{Configured, FileRequest};
 pub use identity::Identity;
+pub use log::{LogFormat, RemoteSyslog};
 pub use secret::Secret;
 pub use tls::Tls;
 
@@ -74,6 +76,13 @@ pub struct Options {
     pub log_file: Option<PathBuf>,
     /// Size at which the log file is set aside and a new one begun; 0 is never.
     pub log_size_limit: u64,
+    /// Log files to keep, the one in use included; 0 is all of them.
+    pub log_files_max: u32,
+    /// Log to the system's own syslog, unless there is a log file.
+    pub syslog: bool,
+    /// Log to this syslog server, unless there is a log file.
+    pub remote_syslog: Option<RemoteSyslog>,
+    pub log_format: LogFormat,
     /// Bytes of a message shown in a trace line; 0 is all of them.
     pub max_traced_msg_len: usize,
 
@@ -119,6 +128,17 @@ pub struct Options {
     /// Always shorter than `lame_duck_duration`.
     pub lame_duck_grace_period: Duration,
 
+    /// Where to serve HTTP for monitoring; empty is `host`.
+    pub monitor_host: String,
+    /// `None` is no HTTP; 0 lets the kernel choose.
+    pub monitor_port: Option<u16>,
+    /// The same for HTTPS. Only one of the two can be served.
+    pub monitor_https_port: Option<u16>,
+    /// As it was written: with or without slashes at its ends.
+    pub monitor_base_path: String,
+    /// Closed connections that the monitor can show.
+    pub max_closed_clients: usize,
+
     /// Shards to run; none means one per core of the affinity mask.
     pub shards: Option<u8>,
     /// Microseconds a shard spins before it parks; 0 turns spinning off.
@@ -154,6 +174,20 @@ impl Options {
             ));
         }
         warnings
+    }
+
+    /// Whether anybody can look at the pages.
+    pub fn is_monitored(&self) -> bool {
+        self.monitor_port.is_some() || self.monitor_https_port.is_some()
+    }
+
+    /// Address of the monitoring port: that for clients, unless it has its own.
+    pub fn monitor_host(&self) -> &str {
+        if self.monitor_host.is_empty() {
+            &self.host
+        } else {
+            &self.monitor_host
+        }
     }
 
     /// Whether a password would be better as its bcrypt hash. Users whom their certificates name need none.
@@ -235,6 +269,10 @@ impl Options {
             logtime_utc: false,
             log_file: None,
             log_size_limit: 0,
+            log_files_max: 0,
+            syslog: false,
+            remote_syslog: None,
+            log_format: LogFormat::default(),
             max_traced_msg_len: 0,
             max_payload: 0,
             max_pending: 0,
@@ -260,6 +298,11 @@ impl Options {
             no_fast_producer_stall: false,
             lame_duck_duration: Duration::ZERO,
             lame_duck_grace_period: Duration::ZERO,
+            monitor_host: String::new(),
+            monitor_port: None,
+            monitor_https_port: None,
+            monitor_base_path: String::new(),
+            max_closed_clients: 0,
             shards: None,
             spin_us: 0,
             linger_us: 0,

@@ -16,18 +16,21 @@
 //! | [`listener`] | listening sockets |
 //! | [`logger`] | the log thread |
 //! | [`password_worker`] | threads that compare passwords with bcrypt hashes |
-//! | `clock` | the one place that reads the time |
+//! | [`clock`] | the one place that reads the time |
+//! | [`pulse`] | what a pump counts of its own work |
+//! | [`usage`] | what the process takes of the machine |
 
 mod acceptor;
 pub mod account_changes;
 mod buffers;
-mod clock;
+pub mod clock;
 pub mod doorbell;
 mod idle;
 pub mod listener;
 pub mod logger;
 pub mod password_worker;
 pub mod probe;
+pub mod pulse;
 mod pump;
 mod ring;
 mod scheduling;
@@ -35,3 +38,4 @@ mod socket;
 mod stages;
 pub mod thread;
 pub mod tls_files;
+pub mod usage;

@@ -20,6 +20,7 @@ use super::doorbell::Doorbells;
 use super::idle::{Activity, Idle, LINGER_COMPLETIONS};
 use super::logger::Logger;
 use super::password_worker::PasswordWorkers;
+use super::pulse::Pulse;
 use super::ring::{Event, Ring};
 use super::socket::{InFlight, Load, Socket, Sockets};
 use super::thread::{Common, Directive, Reload, Report};
@@ -73,9 +74,9 @@ pub(super) struct Pump {
     closing: Vec<ConnectionId>,
     log: Vec<Record>,
     staged: Staged,
-    /// The time of this turn, and its number.
+    /// The time of this turn.
     now: Now,
-    turns: u64,
+    pulse: Pulse,
     made_way_at: Now,
     /// Bytes received and sent since the shard last had nothing to do.
     moved: usize,
@@ -111,6 +112,7 @@ impl Pump {
             entrance,
         } = common;
         let ring = Ring::new()?;
+        let logger = logger.of_shard(shard.id());
         Ok(Pump {
             shard,
             ring,
@@ -134,7 +136,7 @@ impl Pump {
             log: Vec::new(),
             staged: Staged::new(entrance),
             now: Now::ZERO,
-            turns: 0,
+            pulse: Pulse::default(),
             made_way_at: Now::ZERO,
             moved: 0,
             owed_reports: 0,
@@ -156,6 +158,7 @@ impl Pump {
             if self.turn()? {
                 self.make_way().await;
             } else if let Some(at_most) = self.linger() {
+                self.pulse.lingers += 1;
                 self.ring.sleep(LINGER_COMPLETIONS, Some(at_most))?;
             } else if !self.spin() {
                 self.park()?;
@@ -188,7 +191,7 @@ impl Pump {
     fn turn(&mut self) -> io::Result<bool> {
         let now = self.clock.now();
         self.now = now;
-        self.turns += 1;
+        self.pulse.turn_begins(now);
         self.shard.set_now(now);
         self.ring.submit_and_reap(&mut self.events)?;
         let mut busy = !self.events.is_empty() || self.shard.has_arrivals();
@@ -215,7 +218,9 @@ impl Pump {
         self.write_log();
         self.report_reloads();
         // What is queued reaches the kernel at the start of the next turn: there must be one.
-        Ok(busy || self.ring.has_queued())
+        let has_more = busy || self.ring.has_queued();
+        self.pulse.turn_ends(now, has_more);
+        Ok(has_more)
     }
 
     /// Handles what has completed, except received bytes: those wait until the lanes are drained.
@@ -224,7 +229,7 @@ impl Pump {
         for event in events.drain(..) {
             match event {
                 Event::Received { id, bytes, is_last } => {
-                    let turn = self.turns;
+                    let turn = self.pulse.turns;
                     self.arrivals += 1;
                     if let Some(socket) = self.sockets.get(id) {
                         socket.heard_in_turn = turn;
@@ -300,6 +305,7 @@ impl Pump {
             busy = true;
             match inbound {
                 Inbound::Bytes(id, mut lent) => {
+                    self.pulse.reads += 1;
                     self.moved += self.ring.bytes(&lent).len();
                     match self.sockets.get(id) {
                         None => {}
@@ -351,6 +357,9 @@ impl Pump {
                 Directive::Host(socket) => self.host(socket),
                 Directive::Run(commission) => {
                     (commission.reply)(self.shard.run(&commission.errand));
+                }
+                Directive::Answer(inquiry) => {
+                    (inquiry.reply)(self.shard.answer(&inquiry.question), &self.pulse);
                 }
                 Directive::LameDuck => self.shard.enter_lame_duck(),
                 Directive::ShutDown => {
@@ -482,6 +491,7 @@ impl Pump {
 
     #[inline]
     fn send_load(&mut self, id: ConnectionId, load: Load, may_defer: bool) {
+        self.pulse.sends += 1;
         let Some(socket) = self.sockets.get(id) else {
             unreachable!("who sends has a socket");
         };
@@ -640,7 +650,7 @@ impl Pump {
         let mut rearm = std::mem::take(&mut self.rearm);
         // The first to be armed may take all the buffers there are: those who got nothing in this turn go first, or
         // floods would keep everybody else from being heard.
-        let turn = self.turns;
+        let turn = self.pulse.turns;
         rearm.sort_by_key(|id| {
             self.sockets
                 .get(*id)
@@ -723,14 +733,19 @@ impl Pump {
             ring,
             shard,
             bells,
+            pulse,
             ..
         } = self;
-        idle.spin(*clock, || has_work(ring, shard, bells))
+        let spun = idle.spin(*clock, || has_work(ring, shard, bells));
+        pulse.spins += u64::from(spun.is_some());
+        pulse.spins_paid += u64::from(spun == Some(true));
+        spun == Some(true)
     }
 
     /// Sleeps until there is something to do.
     fn park(&mut self) -> io::Result<()> {
         let slept_at = self.clock.now();
+        self.pulse.parks += 1;
         self.bells.fall_asleep(self.id());
         if !has_work(&mut self.ring, &self.shard, &self.bells) {
             let at_most = self.wake_at().map(|at| at.since(slept_at));

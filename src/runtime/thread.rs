@@ -7,12 +7,14 @@ use super::doorbell::Doorbells;
 use super::logger::Logger;
 use super::password_worker::PasswordWorkers;
 use super::probe;
+use super::pulse::Pulse;
 use super::pump::Pump;
 use super::scheduling;
 use crate::base::ids::{ConnectionId, ShardId};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
 use crate::shard::errand::{Errand, Outcome};
+use crate::shard::survey::{Piece, Question};
 use crate::wire::opening::Entrance;
 use core_affinity::CoreId;
 use glommio::{LocalExecutorBuilder, Placement};
@@ -53,6 +55,8 @@ pub enum Directive {
     Host(OwnedFd),
     /// Do this and say what came of it.
     Run(Commission),
+    /// Answer this question.
+    Answer(Inquiry),
     /// End every session and stop.
     ShutDown,
 }
@@ -67,6 +71,22 @@ pub struct Commission {
 impl fmt::Debug for Commission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.errand.fmt(f)
+    }
+}
+
+/// A question, and where to go with the answer.
+pub struct Inquiry {
+    pub question: Question,
+    /// Called on the shard's thread, between the steps of a turn: it must not wait.
+    pub reply: Reply,
+}
+
+/// Takes an answer away.
+pub type Reply = Box<dyn FnOnce(Piece, &Pulse) + Send>;
+
+impl fmt::Debug for Inquiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.question.fmt(f)
     }
 }
 

@@ -11,9 +11,11 @@
 mod account;
 mod connect;
 mod events;
+mod label;
 mod message_trace;
 mod permissions;
 mod publish;
+mod record;
 mod reload;
 mod resident;
 mod subscribe;
@@ -26,7 +28,7 @@ use crate::auth::{CertificateFacts, Identity, Nonce, PasswordCheck};
 use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ClientNumber, ConnectionId};
 use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
-use crate::base::log::{Level, Log};
+use crate::base::log::{Level, Log, Party};
 use crate::config;
 use crate::interest::{Memo, Scope, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
@@ -45,6 +47,7 @@ use hashbrown::HashTable;
 use permissions::Granted;
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the round-trip time is measured even on a busy connection.
@@ -64,8 +67,8 @@ pub struct Client {
     identity: Identity,
     /// What it may do; `None` is everything.
     granted: Option<Box<Granted>>,
-    /// What log lines show of it, with quotes, once it has been let in: `"v1.0:go:name" - "$G/user:bob"`.
-    label: Box<str>,
+    /// What log lines show of it, once it has been let in.
+    party: Option<Arc<Party>>,
     /// What its certificate says, if it has shown one.
     certificate: Option<Box<CertificateFacts>>,
     /// What its TLS handshake came to, if there was one.
@@ -80,6 +83,10 @@ pub struct Client {
     memo: Memo,
     sids: HashTable<SubscriptionId>,
     received: Traffic,
+    /// When it last published, subscribed or introduced itself.
+    active_at: Now,
+    /// How often it was made to pause.
+    stalls: u64,
     heard_at: Now,
     ping_at: Now,
     /// When the last ping was sent, if one ever was.
@@ -150,7 +157,7 @@ impl Client {
             options: Box::default(),
             identity: Identity::default(),
             granted: None,
-            label: Box::default(),
+            party: None,
             certificate: None,
             secured: None,
             place: Place::of_nobody(turn.settings),
@@ -164,6 +171,8 @@ impl Client {
             memo: Memo::default(),
             sids: HashTable::new(),
             received: Traffic::default(),
+            active_at: turn.now,
+            stalls: 0,
             heard_at: turn.now,
             ping_at: Now::NEVER,
             pinged_at: None,
@@ -199,15 +208,6 @@ impl Client {
 
     pub fn subscription_count(&self) -> usize {
         self.sids.len()
-    }
-
-    /// A log text that names this client: `ip:port - cid:7 - "v1.0:go:name" - "$G/user:bob" - text`.
-    pub fn labelled(&self, text: &str) -> String {
-        let ip = self.address.ip().to_canonical();
-        let address = SocketAddr::new(ip, self.address.port());
-        let (number, label) = (self.number, &self.label);
-        let gap = if label.is_empty() { "" } else { " - " };
-        format!("{address} - cid:{number}{gap}{label} - {text}")
     }
 
     /// Takes in bytes from the connection.
@@ -316,6 +316,9 @@ impl Client {
         // Counted here and added up once: per message it would be two more memory operations that wait for each other.
         let mut published = Traffic::default();
         let taken = self.run_each(bytes, whole, turn, &mut published);
+        if published.messages > 0 {
+            self.active_at = turn.now;
+        }
         self.received.add(published);
         turn.router.counters.published.add(published);
         taken
@@ -411,8 +414,14 @@ impl Client {
                 subject,
                 queue,
                 sid,
-            } => self.subscribe(subject, queue, sid, turn),
-            Op::Unsubscribe { sid, max } => self.unsubscribe(sid, max, turn),
+            } => {
+                self.active_at = turn.now;
+                self.subscribe(subject, queue, sid, turn);
+            }
+            Op::Unsubscribe { sid, max } => {
+                self.active_at = turn.now;
+                self.unsubscribe(sid, max, turn);
+            }
             Op::Connect(json) => return self.connect(json, turn),
             Op::Ping => self.pong(turn),
             Op::Pong => self.hear_pong(turn),
@@ -503,7 +512,9 @@ impl Client {
 
     /// Stops taking operations in until [`Client::resume`]. Says whether it had not before.
     pub fn pause(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_paused, true)
+        let is_new = !std::mem::replace(&mut self.is_paused, true);
+        self.stalls += u64::from(is_new);
+        is_new
     }
 
     /// Ends a pause and takes in what came meanwhile.

@@ -14,10 +14,14 @@
 //! - A slot belongs to its connection until the driver says [`Shard::release`]; what comes late under an old `reuse`
 //!   finds nobody.
 
+mod closed;
+pub mod ended;
 pub mod errand;
 mod lame_duck;
 mod reload;
 mod resident;
+mod slow;
+pub mod survey;
 
 use crate::auth::{CertificateFacts, PasswordCheck};
 use crate::base::clock::{Now, WallClock};
@@ -26,8 +30,7 @@ use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
-use crate::config::duration::GoDuration;
-use crate::interest::{Memo, Scouted};
+use crate::interest::{Memo, Scouted, Usage};
 use crate::mesh::{Item, Mesh, Parcel};
 use crate::router::{Batch, Connection, Counters, Outboxes, Router, Sender};
 use crate::session::client::{Client, Turn};
@@ -35,7 +38,10 @@ use crate::session::close::CloseReason;
 use crate::session::settings::Settings;
 use crate::wire::opening::Greeting;
 use crate::wire::tls::Secured;
+use closed::Closed;
+use ended::EndedByAccount;
 use lame_duck::LameDuck;
+use slow::SlowConsumers;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
@@ -92,6 +98,9 @@ pub struct Shard {
     stuck_check_at: Option<Now>,
     lame_duck: Option<LameDuck>,
     tally: Tally,
+    closed: Closed,
+    ended: EndedByAccount,
+    slow_consumers: SlowConsumers,
 }
 
 /// A slot's tenant.
@@ -112,6 +121,11 @@ pub struct Tally {
     pub slow_consumers_deadline: u64,
     pub stale: u64,
     pub pauses: u64,
+    /// Connections whose session is over.
+    pub ended: u64,
+    /// Parcels taken in from the other shards, and runs of messages in them.
+    pub parcels: u64,
+    pub runs_from_lanes: u64,
 }
 
 /// A read-only picture of a shard.
@@ -121,6 +135,7 @@ pub struct Snapshot {
     pub subscriptions: usize,
     pub patterns: usize,
     pub cached_subjects: usize,
+    pub usage: Usage,
     /// Requests to other accounts that wait for a response.
     pub responses_awaited: usize,
     /// Traced messages of which other shards have not told everything yet.
@@ -165,6 +180,9 @@ impl Shard {
             stuck_check_at: None,
             lame_duck: None,
             tally: Tally::default(),
+            closed: Closed::new(settings.closed_connections_max),
+            ended: EndedByAccount::default(),
+            slow_consumers: SlowConsumers::default(),
             settings,
         }
     }
@@ -281,8 +299,9 @@ impl Shard {
             self.greet(id, how);
         }
         if let Some(client) = self.client(id) {
-            let text = client.labelled("maximum connections exceeded");
-            self.log.add(Level::Error, text);
+            let text = "maximum connections exceeded";
+            let line = client.labelled(text);
+            self.log.add_seldom(self.now, Level::Error, text, line);
         }
         self.close(id, CloseReason::MaximumConnectionsExceeded);
         id
@@ -389,9 +408,11 @@ impl Shard {
         let mut items = parcel.items();
         let mut memo = self.lane_memos[peer.index()];
         let mut scouted = Scouted::default();
+        let mut runs = 0;
         while let Some(item) = items.next() {
             match item {
                 Item::Messages(carried) => {
+                    runs += 1;
                     scouted.hint(&mut memo);
                     self.router.receive(peer, &carried, &mut memo, is_last_word);
                     scouted.look_ahead(self.router.interest(), memo, || items.subjects());
@@ -421,6 +442,8 @@ impl Shard {
             }
         }
         self.lane_memos[peer.index()] = memo;
+        self.tally.parcels += 1;
+        self.tally.runs_from_lanes += runs;
         self.settle();
     }
 
@@ -450,6 +473,7 @@ impl Shard {
             self.close_stuck();
         }
         self.router.expire_responses();
+        self.log.tell_repeats(self.now);
         self.run_lame_duck();
         self.settle();
     }
@@ -469,7 +493,8 @@ impl Shard {
         let pause = self.paused.iter().map(|(until, _)| *until).min();
         let resume = self.router.outboxes.has_resumes().then_some(self.now);
         let response = self.router.responses_deadline();
-        [timer, stuck, duck, pause, resume, response]
+        let repeats = self.log.deadline();
+        [timer, stuck, duck, pause, resume, response, repeats]
             .into_iter()
             .flatten()
             .min()
@@ -602,12 +627,13 @@ impl Shard {
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let serving = |(_, seat): &(u32, &Seat)| matches!(seat, Seat::Serving(_));
+        let serving = self.tally.connected - self.tally.ended;
         Snapshot {
-            connections: self.seats.iter().filter(serving).count(),
+            connections: usize::try_from(serving).unwrap_or(usize::MAX),
             subscriptions: self.router.interest().subscription_count(),
             patterns: self.router.interest().pattern_count(),
             cached_subjects: self.router.interest().cached_count(),
+            usage: self.router.interest().usage(),
             responses_awaited: self.router.responses_awaited(),
             traces_waiting: self.router.traces_waiting(),
             routed: self.counters_of_clients(),
@@ -647,6 +673,7 @@ impl Shard {
         for id in self.serving().into_iter().chain(self.resident) {
             self.close(id, CloseReason::ServerShutdown);
         }
+        self.log.tell_repeats(Now::NEVER);
         self.settle();
     }
 
@@ -664,34 +691,6 @@ impl Shard {
         }
         if serving.len() <= count as usize {
             self.effects.push(Effect::Deserted);
-        }
-    }
-
-    /// Closes connections whose batch in flight has not moved for the write deadline.
-    fn close_stuck(&mut self) {
-        let deadline = self.settings.write_deadline;
-        let mut any_in_flight = false;
-        let mut stuck = Vec::new();
-        for (slot, seat) in self.seats.iter() {
-            let Some(since) = self.router.outboxes.stuck_since(slot) else {
-                continue;
-            };
-            any_in_flight = true;
-            if !matches!(seat, Seat::Leaving) && self.now.since(since) >= deadline {
-                stuck.push(slot);
-            }
-        }
-        self.stuck_check_at = any_in_flight.then(|| self.now.after(deadline / 8));
-        for slot in stuck {
-            let (chunks, bytes) = self.router.outboxes.backlog(slot);
-            let text = format!(
-                "Slow Consumer Detected: WriteDeadline of {} exceeded with {chunks} chunks of {bytes} total bytes.",
-                GoDuration(deadline)
-            );
-            if !self.is_resident(slot) {
-                self.tally.slow_consumers_deadline += 1;
-            }
-            self.close_slow(slot, &text, CloseReason::SlowConsumerWriteDeadline);
         }
     }
 
@@ -794,26 +793,6 @@ impl Shard {
         });
     }
 
-    fn close_overflowed(&mut self) {
-        for slot in self.router.outboxes.take_overflowed() {
-            let max = self.settings.outbox.pending;
-            let text = format!("Slow Consumer Detected: MaxPending of {max} Exceeded");
-            if !self.is_resident(slot) {
-                self.tally.slow_consumers_pending += 1;
-            }
-            self.close_slow(slot, &text, CloseReason::SlowConsumerPendingBytes);
-        }
-    }
-
-    fn close_slow(&mut self, slot: u32, text: &str, reason: CloseReason) {
-        let id = self.id_of(slot);
-        if let Some(client) = self.client(id) {
-            let text = client.labelled(text);
-            self.log.add(Level::Info, text);
-        }
-        self.close(id, reason);
-    }
-
     /// Ends a session; its socket follows once the outbox is empty.
     fn close(&mut self, id: ConnectionId, reason: CloseReason) {
         if !self.is_current(id) || matches!(self.seats.get(id.slot), Some(Seat::Leaving)) {
@@ -822,9 +801,13 @@ impl Shard {
         if self.router.has_journals() {
             self.write_up_traces();
         }
+        self.remember(id, reason);
         let seat = self.seats.get_mut(id.slot);
         let mut client = match seat.map(|seat| std::mem::replace(seat, Seat::Leaving)) {
-            Some(Seat::Serving(client)) => client,
+            Some(Seat::Serving(client)) => {
+                self.tally.ended += 1;
+                client
+            }
             Some(Seat::Resident(client)) => {
                 self.forget_resident(&client, reason);
                 client

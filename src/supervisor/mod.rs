@@ -15,8 +15,10 @@ use crate::config::go_text::go_error;
 use crate::config::tls::HandshakeFirst;
 use crate::config::{FileRequest, Identity, NATS_SERVER_VERSION, Options};
 use crate::mesh;
+use crate::monitor;
 use crate::protocol::info::ServerInfo;
 use crate::runtime::account_changes::AccountChanges;
+use crate::runtime::clock::Clock;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
 use crate::runtime::password_worker::PasswordWorkers;
@@ -25,6 +27,7 @@ use crate::runtime::{listener, probe, tls_files};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
 use crate::wire::opening::Entrance;
+use crate::wire::tls::Acceptor;
 use process_files::PortsFile;
 use reload::{Reloading, Running};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -74,6 +77,7 @@ struct Broker<'a> {
     running: Running,
     reloading: Option<Reloading>,
     ports_file: Option<PortsFile>,
+    monitor: Option<monitor::Running>,
     in_lame_duck: bool,
     deserted: usize,
 }
@@ -113,6 +117,8 @@ impl<'a> Broker<'a> {
         }
         let entrance = entrance(options, logger)?;
         raise_descriptor_limit(logger);
+        let tls = entrance.as_ref().and_then(|entrance| entrance.tls.clone());
+        let monitor = open_monitor(options, tls.as_deref(), logger)?;
         let (socket, address) = listener::open(&options.host, options.port).map_err(|error| {
             let wanted = host_port(&options.host, options.port);
             let why = format!("listen tcp {wanted}: bind: {}", go_error(&error));
@@ -124,7 +130,9 @@ impl<'a> Broker<'a> {
         let key = nonce_key()?;
         let settings = Settings::new(options, info, key);
         let count = shard_count(options);
-        let (bells, messages, shards) = spawn(options, &settings, entrance, socket, count, logger)?;
+        let clock = thread::start_clock();
+        let (bells, messages, shards) =
+            spawn(options, &settings, entrance, socket, count, logger, clock)?;
         let mut broker = Broker {
             logger,
             bells,
@@ -138,11 +146,13 @@ impl<'a> Broker<'a> {
                 request: request.cloned(),
                 identity: identity.clone(),
                 address,
+                monitored: None,
                 key,
                 settings: Arc::new(settings),
             },
             reloading: None,
             ports_file: None,
+            monitor: None,
             in_lame_duck: false,
             deserted: 0,
         };
@@ -150,7 +160,20 @@ impl<'a> Broker<'a> {
         let shown = host_port(&shown_host(&options.host), address.port());
         broker.info(format!("Listening for client connections on {shown}"));
         broker.tell_of_entrance(options);
-        broker.write_files(options, identity, address)?;
+        broker.running.monitored = monitor.as_ref().map(|port| (port.scheme(), port.address));
+        if let Some(port) = monitor {
+            let facts = monitor::Facts {
+                options: options.clone(),
+                info: broker.running.settings.info.clone(),
+                configured_at: clock.now(),
+                bells: broker.bells.clone(),
+                clock,
+                logger: logger.clone(),
+                tls,
+            };
+            broker.monitor = Some(port.serve(facts)?);
+        }
+        broker.write_files(options)?;
         broker.info("Server is ready");
         Ok(broker)
     }
@@ -184,21 +207,11 @@ impl<'a> Broker<'a> {
         Ok(())
     }
 
-    fn write_files(
-        &mut self,
-        options: &Options,
-        identity: &Identity,
-        address: SocketAddr,
-    ) -> Result<(), String> {
+    fn write_files(&mut self, options: &Options) -> Result<(), String> {
         if let Some(path) = &options.pid_file {
             process_files::write_pid_file(path).map_err(|error| error.to_string())?;
         }
-        if let Some(folder) = &options.ports_file_dir {
-            match PortsFile::write(folder, identity, address) {
-                Ok(file) => self.ports_file = Some(file),
-                Err(error) => self.log(Level::Error, error.to_string()),
-            }
-        }
+        self.write_ports_file();
         Ok(())
     }
 
@@ -249,6 +262,7 @@ impl<'a> Broker<'a> {
 
     fn stop(mut self) {
         self.info("Initiating Shutdown...");
+        self.monitor = None;
         self.tell_all(|| Directive::StopAccepting);
         self.tell_all(|| Directive::ShutDown);
         let mut running = self.shards.len();
@@ -298,7 +312,7 @@ impl<'a> Broker<'a> {
     }
 
     fn log(&self, level: Level, text: impl Into<String>) {
-        self.logger.log(Record::new(level, text));
+        self.logger.log(Record::new(level, text.into()));
     }
 }
 
@@ -327,6 +341,20 @@ fn announce(logger: &Logger, identity: &Identity, server_id: &str, server_name: 
     for line in lines {
         logger.log(Record::new(Level::Info, line));
     }
+}
+
+fn open_monitor(
+    options: &Options,
+    tls: Option<&Acceptor>,
+    logger: &Logger,
+) -> Result<Option<monitor::Port>, String> {
+    let port = monitor::Port::open(options, tls)?;
+    if let Some(port) = &port {
+        let shown = host_port(options.monitor_host(), port.address.port());
+        let text = format!("Starting {} monitor on {shown}", port.scheme());
+        logger.log(Record::new(Level::Info, text));
+    }
+    Ok(port)
 }
 
 fn server_info(
@@ -380,6 +408,7 @@ fn spawn(
     socket: OwnedFd,
     count: u8,
     logger: &Logger,
+    clock: Clock,
 ) -> Result<Spawned, String> {
     let failed = |what: &str| {
         let what = what.to_owned();
@@ -400,7 +429,7 @@ fn spawn(
         passwords,
         reports,
         logger: logger.clone(),
-        clock: thread::start_clock(),
+        clock,
         patience: Patience {
             spin: Duration::from_micros(u64::from(options.spin_us)),
             linger: Duration::from_micros(u64::from(options.linger_us)),

@@ -39,19 +39,24 @@ pub struct PortsFile {
 }
 
 impl PortsFile {
-    /// Writes `<program>_<pid>.ports` into `directory`: the URLs at which clients reach `listening`.
+    /// Writes `<program>_<pid>.ports` into `directory`: the URLs at which clients reach
+    /// `listening`, and those of the monitor if there is one; of each the scheme and the address.
     ///
     /// # Errors
     /// `Error writing ports file (…): …`, which nats-server logs as an error and then goes on.
     pub fn write(
         directory: &Path,
         identity: &Identity,
-        listening: SocketAddr,
+        listening: (&str, SocketAddr),
+        monitored: Option<(&str, SocketAddr)>,
     ) -> Result<PortsFile, ProcessFileError> {
         let name = format!("{}_{}.ports", identity.program, std::process::id());
         let path = directory.join(name);
         let ports = Ports {
-            nats: client_urls(listening),
+            nats: urls(listening.0, listening.1),
+            monitoring: monitored
+                .map(|(scheme, address)| urls(scheme, address))
+                .unwrap_or_default(),
         };
         let written = serde_json::to_vec(&ports)
             .map_err(io::Error::from)
@@ -111,9 +116,11 @@ impl std::error::Error for ProcessFileError {}
 #[derive(Debug, Serialize)]
 struct Ports {
     nats: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    monitoring: Vec<String>,
 }
 
-fn client_urls(listening: SocketAddr) -> Vec<String> {
+fn urls(scheme: &str, listening: SocketAddr) -> Vec<String> {
     let addresses = if listening.ip().is_unspecified() {
         interface_addresses()
     } else {
@@ -121,7 +128,7 @@ fn client_urls(listening: SocketAddr) -> Vec<String> {
     };
     let url = |ip: IpAddr| {
         format!(
-            "nats://{}",
+            "{scheme}://{}",
             SocketAddr::new(ip.to_canonical(), listening.port())
         )
     };
@@ -215,11 +222,17 @@ mod tests {
         let identity = Identity {
             program: "nats-server".to_owned(),
         };
-        let file = PortsFile::write(&directory, &identity, ([127, 0, 0, 1], 4222).into()).unwrap();
+        let file = PortsFile::write(
+            &directory,
+            &identity,
+            ("nats", ([127, 0, 0, 1], 4222).into()),
+            Some(("http", ([127, 0, 0, 1], 8222).into())),
+        )
+        .unwrap();
         let path = directory.join(format!("nats-server_{}.ports", std::process::id()));
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
-            r#"{"nats":["nats://127.0.0.1:4222"]}"#
+            r#"{"nats":["nats://127.0.0.1:4222"],"monitoring":["http://127.0.0.1:8222"]}"#
         );
         file.remove().unwrap();
         assert!(!path.exists());
@@ -228,11 +241,12 @@ mod tests {
 
     #[test]
     fn a_wildcard_means_every_interface() {
-        let urls = client_urls(([0, 0, 0, 0], 4222).into());
+        let urls_of = |address| urls("nats", address);
+        let urls = urls_of(([0, 0, 0, 0], 4222).into());
         assert_eq!(
             urls.first().map(String::as_str),
             Some("nats://127.0.0.1:4222")
         );
-        assert_eq!(client_urls("[::1]:9".parse().unwrap()), ["nats://[::1]:9"]);
+        assert_eq!(urls_of("[::1]:9".parse().unwrap()), ["nats://[::1]:9"]);
     }
 }

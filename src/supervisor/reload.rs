@@ -23,6 +23,7 @@ use crate::config::{FileRequest, Identity, Options};
 use crate::runtime::logger::{LogChange, Logger};
 use crate::runtime::thread::{Directive, Reload};
 use crate::session::settings::Settings;
+use crate::wire::tls::Acceptor;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub(super) struct Running {
     pub(super) request: Option<FileRequest>,
     pub(super) identity: Identity,
     pub(super) address: SocketAddr,
+    /// Scheme and address of the monitoring port.
+    pub(super) monitored: Option<(&'static str, SocketAddr)>,
     /// Makes nonces for as long as the process lives.
     pub(super) key: NonceKey,
     pub(super) settings: Arc<Settings>,
@@ -90,13 +93,31 @@ impl Broker<'_> {
             return;
         }
         let is_asked_again = reloading.again;
+        let entrance = reloading.reload.entrance.as_ref();
+        let tls = entrance.and_then(|entrance| entrance.tls.clone());
         self.reloading = None;
+        self.tell_monitor(tls);
         let file = self.running.options.config_file.as_ref();
         let digest = file.map(|file| format!("({})", file.digest));
         let digest = digest.unwrap_or_default();
         self.info(format!("Reloaded server configuration {digest}"));
         if is_asked_again {
             self.reload();
+        }
+    }
+
+    /// Lets the pages show the new configuration, which now holds everywhere.
+    fn tell_monitor(&self, tls: Option<Arc<Acceptor>>) {
+        let Some(monitor) = &self.monitor else {
+            return;
+        };
+        let options = self.running.options.clone();
+        let info = self.running.settings.info.clone();
+        if let Err(why) = monitor.reload(options, info, tls) {
+            self.log(
+                Level::Error,
+                format!("Monitoring keeps its certificate: {why}"),
+            );
         }
     }
 
@@ -198,11 +219,30 @@ impl Broker<'_> {
         {
             self.log(Level::Error, error.to_string());
         }
-        if let Some(folder) = &self.running.options.ports_file_dir {
-            match PortsFile::write(folder, &self.running.identity, self.running.address) {
-                Ok(file) => self.ports_file = Some(file),
-                Err(error) => self.log(Level::Error, error.to_string()),
-            }
+        self.write_ports_file();
+    }
+
+    /// Writes the ports file, if one is wanted.
+    pub(super) fn write_ports_file(&mut self) {
+        let Running {
+            options,
+            identity,
+            address,
+            monitored,
+            settings,
+            ..
+        } = &self.running;
+        let Some(folder) = &options.ports_file_dir else {
+            return;
+        };
+        let scheme = if settings.info.tls_required {
+            "tls"
+        } else {
+            "nats"
+        };
+        match PortsFile::write(folder, identity, (scheme, *address), *monitored) {
+            Ok(file) => self.ports_file = Some(file),
+            Err(error) => self.log(Level::Error, error.to_string()),
         }
     }
 }
@@ -211,7 +251,8 @@ impl Broker<'_> {
 fn logs_alike(old: &Options, new: &Options) -> bool {
     let of = |options: &Options| {
         (
-            options.log_file.clone(),
+            (options.log_file.clone(), options.log_format),
+            (options.syslog, options.remote_syslog.clone()),
             (options.logtime, options.logtime_utc),
             (options.debug, options.trace),
         )

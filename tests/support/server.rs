@@ -142,6 +142,12 @@ impl Launch {
     }
 }
 
+/// The address in a URL of the ports file, whatever its scheme.
+fn address_of(url: &serde_json::Value) -> Option<SocketAddr> {
+    let (_, address) = url.as_str()?.split_once("://")?;
+    address.parse().ok()
+}
+
 /// A running server; dropping it kills the process and removes its folder.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -156,6 +162,19 @@ impl Server {
     /// Where clients connect to.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What the ports file has for clients.
+    pub(crate) fn url(&self) -> String {
+        let ports = self.ports_file().expect("a ports file");
+        ports["nats"][0].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Where the monitoring pages are, with `-m -1` among the flags.
+    pub(crate) fn monitor(&self) -> SocketAddr {
+        self.ports_file()
+            .and_then(|ports| address_of(&ports["monitoring"][0]))
+            .expect("the ports file names the monitor")
     }
 
     /// The process id.
@@ -335,18 +354,17 @@ impl Server {
 
     /// The name of the file holds the program's name and id: any in the folder will do, as nobody
     /// else writes there.
-    fn port_in_ports_file(&self) -> Option<SocketAddr> {
+    fn ports_file(&self) -> Option<serde_json::Value> {
         let files = fs::read_dir(&self.folder.path).ok()?;
         let file = files
             .flatten()
             .find(|file| file.path().extension().is_some_and(|end| end == "ports"))?;
         // A half-written file does not parse, and is read again.
-        let ports: serde_json::Value = serde_json::from_slice(&fs::read(file.path()).ok()?).ok()?;
-        ports["nats"][0]
-            .as_str()?
-            .strip_prefix("nats://")?
-            .parse()
-            .ok()
+        serde_json::from_slice(&fs::read(file.path()).ok()?).ok()
+    }
+
+    fn port_in_ports_file(&self) -> Option<SocketAddr> {
+        address_of(&self.ports_file()?["nats"][0])
     }
 
     fn join_reader(&mut self) {

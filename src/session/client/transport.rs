@@ -34,6 +34,7 @@ impl Client {
         }
         let settings = turn.settings;
         self.started = turn.now;
+        self.active_at = turn.now;
         self.heard_at = turn.now;
         self.ping_at = turn.now.after(FIRST_PING_AFTER.min(settings.ping_interval));
         if self.stage == Stage::Unauthorized {
