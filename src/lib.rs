@@ -37,5 +37,6 @@ pub mod session;
 pub mod shard;
 pub mod subject;
 pub mod supervisor;
+pub mod system;
 pub mod top;
 pub mod wire;

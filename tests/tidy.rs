@@ -108,12 +108,12 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         word: "async",
-        rooms: &["runtime", "supervisor", "monitor"],
+        rooms: &["runtime", "supervisor", "monitor", "system"],
         why: "turns do not await: a shard takes bytes and time and gives back effects",
     },
     Fence {
         word: "await",
-        rooms: &["runtime", "supervisor", "monitor"],
+        rooms: &["runtime", "supervisor", "monitor", "system"],
         why: "turns do not await: a shard takes bytes and time and gives back effects",
     },
     Fence {

@@ -18,7 +18,7 @@ use crate::interest::{Interest, Listed, SubscriptionId};
 use crate::router::Traffic;
 use crate::session::client::Client;
 use crate::session::record::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
-use crate::subject::{Pattern, Subject};
+use crate::subject::{Pattern, Subject, covers, intersection};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -179,6 +179,12 @@ pub struct WantedSubscriptions {
     pub account: Option<AccountId>,
     /// Those that messages of this subject reach.
     pub subject: Option<Box<[u8]>>,
+    /// Those that hear nothing but what this pattern hears.
+    pub within: Option<Box<[u8]>>,
+    /// Those that hear something that this pattern hears.
+    pub meeting: Option<Box<[u8]>>,
+    /// Members of this queue group.
+    pub queue: Option<Box<[u8]>>,
 }
 
 impl Shard {
@@ -369,6 +375,21 @@ impl Shard {
                 .subject
                 .as_ref()
                 .is_none_or(|subject| reaches(self.router.interest(), id, subject))
+            && self.is_related(id, wanted)
+    }
+
+    /// Whether what a subscription says is what is wanted, apart from who has it.
+    fn is_related(&self, id: SubscriptionId, wanted: &WantedSubscriptions) -> bool {
+        let interest = self.router.interest();
+        let pattern = interest.wish_of(id).1;
+        let holds = |wanted: &Option<Box<[u8]>>, relation: &dyn Fn(&[u8]) -> bool| {
+            wanted.as_ref().is_none_or(|wanted| relation(wanted))
+        };
+        holds(&wanted.within, &|outer| covers(outer, pattern))
+            && holds(&wanted.meeting, &|other| {
+                intersection(other, pattern).is_some()
+            })
+            && holds(&wanted.queue, &|queue| *interest.queue_of(id) == *queue)
     }
 
     /// Subscriptions as the monitor shows them.

@@ -26,10 +26,11 @@ use crate::runtime::thread::{self, Common, Directive, Doorway, Patience, Report}
 use crate::runtime::{listener, probe, tls_files};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
+use crate::system::{self, Departure};
 use crate::wire::opening::Entrance;
 use crate::wire::tls::Acceptor;
 use process_files::PortsFile;
-use reload::{Reloading, Running};
+use reload::{ReloadReply, Reloading, Running};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::thread::disable_transparent_huge_pages;
@@ -78,6 +79,7 @@ struct Broker<'a> {
     reloading: Option<Reloading>,
     ports_file: Option<PortsFile>,
     monitor: Option<monitor::Running>,
+    services: Option<system::Services>,
     in_lame_duck: bool,
     deserted: usize,
 }
@@ -86,6 +88,8 @@ struct Broker<'a> {
 enum Message {
     Signal(i32),
     Report(Report),
+    /// Somebody in the system account wants the configuration to be read again.
+    ReloadAsked(ReloadReply),
 }
 
 impl<'a> Broker<'a> {
@@ -131,8 +135,13 @@ impl<'a> Broker<'a> {
         let settings = Settings::new(options, info, key);
         let count = shard_count(options);
         let clock = thread::start_clock();
-        let (bells, messages, shards) =
-            spawn(options, &settings, entrance, socket, count, logger, clock)?;
+        let Spawned {
+            bells,
+            messages,
+            sender,
+            account_changes,
+            shards,
+        } = spawn(options, &settings, entrance, socket, count, logger, clock)?;
         let mut broker = Broker {
             logger,
             bells,
@@ -153,6 +162,7 @@ impl<'a> Broker<'a> {
             reloading: None,
             ports_file: None,
             monitor: None,
+            services: None,
             in_lame_duck: false,
             deserted: 0,
         };
@@ -161,21 +171,62 @@ impl<'a> Broker<'a> {
         broker.info(format!("Listening for client connections on {shown}"));
         broker.tell_of_entrance(options);
         broker.running.monitored = monitor.as_ref().map(|port| (port.scheme(), port.address));
-        if let Some(port) = monitor {
-            let facts = monitor::Facts {
-                options: options.clone(),
-                info: broker.running.settings.info.clone(),
-                configured_at: clock.now(),
-                bells: broker.bells.clone(),
-                clock,
-                logger: logger.clone(),
-                tls,
-            };
-            broker.monitor = Some(port.serve(facts)?);
-        }
+        let facts = monitor::Facts {
+            options: options.clone(),
+            info: broker.running.settings.info.clone(),
+            accounts: Arc::clone(&broker.running.settings.accounts),
+            configured_at: clock.now(),
+            bells: broker.bells.clone(),
+            clock,
+            logger: logger.clone(),
+            tls,
+        };
+        broker.attend(monitor, facts, sender, account_changes)?;
         broker.write_files(options)?;
         broker.info("Server is ready");
         Ok(broker)
+    }
+
+    /// Starts the pages, if there is a port for them, and the services of the system account, if there is one.
+    fn attend(
+        &mut self,
+        port: Option<monitor::Port>,
+        facts: monitor::Facts,
+        sender: Sender<Message>,
+        account_changes: AccountChanges,
+    ) -> Result<(), String> {
+        let settings = &self.running.settings;
+        let services = settings.system.map(|_| {
+            system::services(system::Means {
+                bells: self.bells.clone(),
+                events: settings.events.clone(),
+                seed: seed(),
+                account_changes,
+                reload: system::AskReload(Box::new(move |reply| {
+                    // Nobody listens any more when the server is about to stop.
+                    let _ = sender.send(Message::ReloadAsked(reply));
+                })),
+            })
+        });
+        let (services, beside) = services.unzip();
+        if port.is_none() && beside.is_none() {
+            return Ok(());
+        }
+        self.monitor = Some(monitor::start(port, facts, beside)?);
+        self.services = services;
+        match &self.services {
+            Some(services) if !services.wait_until_ready() => {
+                Err("The system services did not begin".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells in the system account what is about to happen.
+    fn announce_departure(&self, departure: Departure) {
+        if let Some(services) = &self.services {
+            services.tell(departure);
+        }
     }
 
     /// What clients have to know to get in.
@@ -228,10 +279,11 @@ impl<'a> Broker<'a> {
                         SIGTERM => break 0,
                         SIGUSR1 => self.logger.reopen(),
                         SIGUSR2 => self.enter_lame_duck(),
-                        SIGHUP => self.reload(),
+                        SIGHUP => self.reload(None),
                         _ => {}
                     }
                 }
+                Ok(Message::ReloadAsked(reply)) => self.reload(Some(reply)),
                 Ok(Message::Report(Report::Reloaded(shard))) => self.hear_reloaded(shard),
                 Ok(Message::Report(Report::Deserted(_))) => {
                     self.deserted += 1;
@@ -256,12 +308,15 @@ impl<'a> Broker<'a> {
             return;
         }
         self.info("Entering lame duck mode, stop accepting new clients");
+        self.announce_departure(Departure::LameDuck);
         self.tell_all(|| Directive::StopAccepting);
         self.tell_all(|| Directive::LameDuck);
     }
 
     fn stop(mut self) {
         self.info("Initiating Shutdown...");
+        self.announce_departure(Departure::Shutdown);
+        self.services = None;
         self.monitor = None;
         self.tell_all(|| Directive::StopAccepting);
         self.tell_all(|| Directive::ShutDown);
@@ -399,7 +454,14 @@ fn shard_count(options: &Options) -> u8 {
     u8::try_from(count).unwrap_or(1)
 }
 
-type Spawned = (Doorbells, Receiver<Message>, Vec<JoinHandle<()>>);
+/// The shards at work, and the ways to them and from them.
+struct Spawned {
+    bells: Doorbells,
+    messages: Receiver<Message>,
+    sender: Sender<Message>,
+    account_changes: AccountChanges,
+    shards: Vec<JoinHandle<()>>,
+}
 
 fn spawn(
     options: &Options,
@@ -418,7 +480,7 @@ fn spawn(
     let (sender, messages) = channel();
     forward_signals(sender.clone()).map_err(failed("Could not listen to signals"))?;
     let (reports, shard_reports) = channel();
-    forward_reports(shard_reports, sender).map_err(failed("Could not start a thread"))?;
+    forward_reports(shard_reports, sender.clone()).map_err(failed("Could not start a thread"))?;
     // Before anything is pinned: a thread inherits where it may run.
     let workers = thread::cores().len() / 2;
     let passwords =
@@ -434,7 +496,7 @@ fn spawn(
             spin: Duration::from_micros(u64::from(options.spin_us)),
             linger: Duration::from_micros(u64::from(options.linger_us)),
         },
-        account_changes,
+        account_changes: account_changes.clone(),
         entrance,
     };
     let mut cores = thread::cores();
@@ -460,7 +522,13 @@ fn spawn(
         let spawned = thread::spawn(shard, core, mailbox, doorway.take(), common.clone());
         shards.push(spawned.map_err(failed("Could not start a shard"))?);
     }
-    Ok((bells, messages, shards))
+    Ok(Spawned {
+        bells,
+        messages,
+        sender,
+        account_changes,
+        shards,
+    })
 }
 
 fn forward_signals(to: Sender<Message>) -> std::io::Result<()> {

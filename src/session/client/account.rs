@@ -208,7 +208,7 @@ impl Client {
             start: client_info::rfc3339(settings.wall.at(self.started)),
             host: self.address.ip().to_canonical().to_string(),
             id: self.number.0,
-            user: self.raw_user(),
+            user: self.user().to_owned(),
             name: options.name.clone(),
             lang: options.lang.clone(),
             version: options.version.clone(),
@@ -217,18 +217,6 @@ impl Client {
             kind: "Client".to_owned(),
             client_type: "nats".to_owned(),
             ..little
-        }
-    }
-
-    /// Who it is or says it is, without quotes; of a token, that there is one.
-    fn raw_user(&self) -> String {
-        let options = &self.options;
-        match &self.identity.name {
-            Some(Name::User(name) | Name::Nkey(name)) => name.to_string(),
-            None if !options.nkey.is_empty() => options.nkey.clone(),
-            None if !options.user.is_empty() => options.user.clone(),
-            None if !options.token.is_empty() => "[REDACTED]".to_owned(),
-            None => String::new(),
         }
     }
 
