@@ -5,7 +5,7 @@
 //! - What it has said and heard is in no figure, and what happens on it in no log.
 
 use super::{Seat, Shard};
-use crate::base::ids::ConnectionId;
+use crate::base::ids::{AccountId, ConnectionId};
 use crate::base::log::Level;
 use crate::router::{Counters, Traffic};
 use crate::session::client::{Client, Turn};
@@ -53,6 +53,17 @@ impl Shard {
     /// Whether a connection is the server's own.
     pub(super) fn is_resident(&self, slot: u32) -> bool {
         matches!(self.seats.get(slot), Some(Seat::Resident(_)))
+    }
+
+    /// How many subscriptions of `account` are its own.
+    pub(super) fn resident_subscriptions(&self, account: AccountId) -> usize {
+        let seat = self.resident.and_then(|id| self.seats.get(id.slot));
+        match seat {
+            Some(Seat::Resident(client)) if client.account() == account => {
+                client.subscription_count()
+            }
+            _ => 0,
+        }
     }
 
     /// What clients have said and heard.

@@ -258,7 +258,8 @@ impl Shard {
         let ids = accounts.map(|(account, _)| account);
         let counts = ids.take(SURVEYED_ACCOUNTS).map(|account| AccountCounts {
             account,
-            subscriptions: self.router.interest().subscriptions_of(account),
+            subscriptions: self.router.interest().subscriptions_of(account)
+                - self.resident_subscriptions(account),
             ended: self.ended.of(account),
         });
         let counts: Vec<AccountCounts> = counts.collect();
