@@ -627,10 +627,11 @@ impl Shard {
     }
 
     pub fn snapshot(&self) -> Snapshot {
+        let of_server = self.resident_subscriptions(self.settings.accounts.system());
         let serving = self.tally.connected - self.tally.ended;
         Snapshot {
             connections: usize::try_from(serving).unwrap_or(usize::MAX),
-            subscriptions: self.router.interest().subscription_count(),
+            subscriptions: self.router.interest().subscription_count() - of_server,
             patterns: self.router.interest().pattern_count(),
             cached_subjects: self.router.interest().cached_count(),
             usage: self.router.interest().usage(),
