@@ -3,8 +3,6 @@
 //! Only an object at the top is of interest, and of that the values by name; what they are made of is looked at when
 //! somebody asks for one.
 
-use crate::config::go_text::go_quote;
-
 /// The fields of an object: names, and the text of the values.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Object<'a>(Vec<(String, &'a [u8])>);
@@ -44,8 +42,8 @@ pub(super) fn read(body: &[u8]) -> Result<Top<'_>, String> {
     let start = scanner.skip_blanks();
     scanner.value(0)?;
     scanner.skip_blanks();
-    if let Some(byte) = scanner.peek() {
-        return Err(invalid(byte, "after top-level value"));
+    if scanner.peek().is_some() {
+        return Err(scanner.fault("after top-level value"));
     }
     Ok(match body.get(start) {
         Some(b'{') => Top::Object(Object(scanner.fields)),
@@ -157,6 +155,11 @@ impl<'a> Scanner<'a> {
         self.body.get(self.at).copied()
     }
 
+    /// What is here does not belong here.
+    fn fault(&self, context: &str) -> String {
+        invalid(&self.body[self.at..], context)
+    }
+
     fn skip_blanks(&mut self) -> usize {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
@@ -183,7 +186,7 @@ impl<'a> Scanner<'a> {
             b't' => self.literal("true"),
             b'f' => self.literal("false"),
             b'n' => self.literal("null"),
-            other => Err(invalid(other, "looking for beginning of value")),
+            _ => Err(self.fault("looking for beginning of value")),
         }
     }
 
@@ -196,14 +199,14 @@ impl<'a> Scanner<'a> {
         loop {
             let byte = self.next_solid()?;
             if byte != b'"' {
-                return Err(invalid(byte, "looking for beginning of object key string"));
+                return Err(self.fault("looking for beginning of object key string"));
             }
             let name = self.at;
             self.string()?;
             let name = &self.body[name..self.at];
             let byte = self.next_solid()?;
             if byte != b':' {
-                return Err(invalid(byte, "after object key"));
+                return Err(self.fault("after object key"));
             }
             self.at += 1;
             let start = self.skip_blanks();
@@ -218,7 +221,7 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     return Ok(());
                 }
-                other => return Err(invalid(other, "after object key:value pair")),
+                _ => return Err(self.fault("after object key:value pair")),
             }
         }
     }
@@ -237,7 +240,7 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     return Ok(());
                 }
-                other => return Err(invalid(other, "after array element")),
+                _ => return Err(self.fault("after array element")),
             }
         }
     }
@@ -250,7 +253,7 @@ impl<'a> Scanner<'a> {
             match byte {
                 b'"' => return Ok(()),
                 b'\\' => self.escape()?,
-                0..=0x1F => return Err(invalid(byte, "in string literal")),
+                0..=0x1F => return Err(invalid(&[byte], "in string")),
                 _ => {}
             }
         }
@@ -258,54 +261,49 @@ impl<'a> Scanner<'a> {
 
     fn escape(&mut self) -> Scanned {
         let byte = self.peek().ok_or_else(ended)?;
-        self.at += 1;
-        match byte {
-            b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"' => Ok(()),
-            b'u' => {
-                for _ in 0..4 {
-                    let byte = self.peek().ok_or_else(ended)?;
-                    if !byte.is_ascii_hexdigit() {
-                        return Err(invalid(byte, "in \\u hexadecimal character escape"));
-                    }
-                    self.at += 1;
-                }
-                Ok(())
-            }
-            other => Err(invalid(other, "in string escape code")),
-        }
+        let len = if byte == b'u' { 5 } else { 1 };
+        let sequence = self.body.get(self.at..self.at + len).ok_or_else(ended)?;
+        self.at += len;
+        let is_known = match byte {
+            b'u' => sequence[1..].iter().all(u8::is_ascii_hexdigit),
+            other => b"bfnrt\\/\"".contains(&other),
+        };
+        is_known.then_some(()).ok_or_else(|| {
+            let sequence = String::from_utf8_lossy(sequence);
+            format!("invalid escape sequence `\\{sequence}` in string")
+        })
     }
 
     fn number(&mut self) -> Scanned {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
-        match self.peek().ok_or_else(ended)? {
-            b'0' => self.at += 1,
-            b'1'..=b'9' => self.digits(),
-            other => return Err(invalid(other, "in numeric literal")),
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            _ => self.digit()?,
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
-            self.digit("after decimal point in numeric literal")?;
+            self.digit()?;
         }
         if matches!(self.peek(), Some(b'e' | b'E')) {
             self.at += 1;
             if matches!(self.peek(), Some(b'+' | b'-')) {
                 self.at += 1;
             }
-            self.digit("in exponent of numeric literal")?;
+            self.digit()?;
         }
         Ok(())
     }
 
     /// At least one digit.
-    fn digit(&mut self, context: &str) -> Scanned {
+    fn digit(&mut self) -> Scanned {
         match self.peek().ok_or_else(ended)? {
             b'0'..=b'9' => {
                 self.digits();
                 Ok(())
             }
-            other => Err(invalid(other, context)),
+            _ => Err(self.fault("in numeric literal")),
         }
     }
 
@@ -321,7 +319,7 @@ impl<'a> Scanner<'a> {
             if byte != expected {
                 let expected = char::from(expected);
                 let context = format!("in literal {word} (expecting '{expected}')");
-                return Err(invalid(byte, &context));
+                return Err(self.fault(&context));
             }
             self.at += 1;
         }
@@ -333,19 +331,28 @@ fn ended() -> String {
     "unexpected end of JSON input".to_owned()
 }
 
-fn invalid(byte: u8, context: &str) -> String {
-    let shown = match byte {
-        b'\'' => "'\\''".to_owned(),
-        b'"' => "'\"'".to_owned(),
-        other => {
-            let quoted = go_quote(&char::from(other).to_string());
-            format!("'{}'", quoted.trim_matches('"'))
-        }
+/// What is at the beginning of `rest` does not belong there.
+fn invalid(rest: &[u8], context: &str) -> String {
+    let valid = rest.utf8_chunks().next();
+    let character = valid.and_then(|chunk| chunk.valid().chars().next());
+    let shown = match (character, rest.first()) {
+        (Some('\''), _) => "\\'".to_owned(),
+        (Some('\u{7}'), _) => "\\a".to_owned(),
+        (Some('\u{8}'), _) => "\\b".to_owned(),
+        (Some('\t'), _) => "\\t".to_owned(),
+        (Some('\n'), _) => "\\n".to_owned(),
+        (Some('\u{b}'), _) => "\\v".to_owned(),
+        (Some('\u{c}'), _) => "\\f".to_owned(),
+        (Some('\r'), _) => "\\r".to_owned(),
+        (Some('\\'), _) => "\\\\".to_owned(),
+        (Some(plain), _) if !plain.is_control() => plain.to_string(),
+        (_, Some(byte)) => format!("\\x{byte:02x}"),
+        (_, None) => String::new(),
     };
-    format!("invalid character {shown} {context}")
+    format!("invalid character '{shown}' {context}")
 }
 
-/// Go's; its stack grows, ours need not be afraid of this much either.
+/// Go has ten times as much; its stack grows.
 const DEPTH_MAX: usize = 1000;
 
 #[cfg(test)]
@@ -359,6 +366,7 @@ mod tests {
             ("{", "unexpected end of JSON input"),
             ("{\"a", "unexpected end of JSON input"),
             ("{\"a\":1", "unexpected end of JSON input"),
+            ("\"\\u00", "unexpected end of JSON input"),
             ("-", "unexpected end of JSON input"),
             (
                 "nonsense",
@@ -368,6 +376,15 @@ mod tests {
             (
                 "'",
                 "invalid character '\\'' looking for beginning of value",
+            ),
+            ("€", "invalid character '€' looking for beginning of value"),
+            (
+                "\u{7f}",
+                "invalid character '\\x7f' looking for beginning of value",
+            ),
+            (
+                "\t\u{b}",
+                "invalid character '\\v' looking for beginning of value",
             ),
             (
                 "{a:1}",
@@ -387,21 +404,12 @@ mod tests {
                 "[1,]",
                 "invalid character ']' looking for beginning of value",
             ),
-            ("\"a\nb\"", "invalid character '\\n' in string literal"),
-            ("\"\\x\"", "invalid character 'x' in string escape code"),
-            (
-                "\"\\u00g0\"",
-                "invalid character 'g' in \\u hexadecimal character escape",
-            ),
+            ("\"a\nb\"", "invalid character '\\n' in string"),
+            ("\"\\x\"", "invalid escape sequence `\\x` in string"),
+            ("\"\\u00g0\"", "invalid escape sequence `\\u00g0` in string"),
             ("-x", "invalid character 'x' in numeric literal"),
-            (
-                "1.x",
-                "invalid character 'x' after decimal point in numeric literal",
-            ),
-            (
-                "1ex",
-                "invalid character 'x' in exponent of numeric literal",
-            ),
+            ("1.x", "invalid character 'x' in numeric literal"),
+            ("1ex", "invalid character 'x' in numeric literal"),
             ("01", "invalid character '1' after top-level value"),
             ("{}x", "invalid character 'x' after top-level value"),
         ] {

@@ -95,15 +95,21 @@ impl Form {
 
     /// The first value, in the order of the body, that is of another kind than it should be.
     fn check(&self, object: &Object<'_>) -> Result<(), String> {
+        let form = self.name;
         for (name, value) in object.iter() {
             let mut fields = self.fields.iter().chain(FILTER);
-            if let Some((name, kind, _)) =
-                fields.find(|(known, ..)| known.eq_ignore_ascii_case(name))
-            {
-                kind.check(value).map_err(|(found, kind)| {
-                    let form = self.name;
+            let field = fields.find(|(known, ..)| known.eq_ignore_ascii_case(name));
+            let Some((name, kind, _)) = field else {
+                continue;
+            };
+            kind.check(value).map_err(|(found, kind)| {
+                format!("json: cannot unmarshal {found} into Go struct field {form}.{name} of type {kind}")
+            })?;
+            let elements = go_json::elements(value).unwrap_or_default();
+            for (index, element) in elements.into_iter().enumerate() {
+                Kind::Text.check(element).map_err(|(found, kind)| {
                     format!(
-                        "json: cannot unmarshal {found} into Go struct field {form}.{name} of type {kind}"
+                        "json: cannot unmarshal {found} into {form}.{name}.{index} of type {kind}"
                     )
                 })?;
             }
@@ -138,10 +144,7 @@ impl Kind {
             Kind::Unsigned => fits(digits.parse::<u64>().is_ok(), "uint64"),
             Kind::Texts => {
                 expects("array", "[]string")?;
-                let elements = go_json::elements(value).unwrap_or_default();
-                elements
-                    .iter()
-                    .try_for_each(|element| Kind::Text.check(element))
+                Ok(())
             }
         }
     }
@@ -291,6 +294,10 @@ mod tests {
             (
                 r#"{"tags":"a"}"#,
                 format!("string {field}tags of type []string"),
+            ),
+            (
+                r#"{"tags":["a",5]}"#,
+                "number into ConnzEventOptions.tags.1 of type string".to_owned(),
             ),
             (
                 r#"{"auth":"x","limit":"y"}"#,

@@ -51,7 +51,6 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("$SYS.REQ.SERVER.PING.EXPVARZ", ""),
     ("$SYS.REQ.SERVER.PING.IPQUEUESZ", ""),
     ("$SYS.REQ.SERVER.PING.RAFTZ", ""),
-    ("$SYS.REQ.SERVER.PING.PROFILEZ", ""),
     ("$SYS.REQ.SERVER.PING.NOTHING", ""),
     ("$SYS.REQ.SERVER.NOBODY.VARZ", ""),
     ("$SYS.REQ.ACCOUNT.A.CONNZ", ""),
@@ -187,6 +186,22 @@ fn wrong_bodies_are_told_in_the_same_words() {
         }
         all
     });
+}
+
+/// nats-server takes its time for profiles, beside all other answers.
+#[test]
+fn there_are_no_profiles() {
+    let run = |launch: Launch| {
+        let mut stage = Stage::set(launch);
+        let question = b"SUB i 1\r\nPUB $SYS.REQ.SERVER.PING.PROFILEZ i 0\r\n\r\n";
+        stage.watcher.send(question).expect("it reads");
+        plain(&[stage.watcher.message().expect("an answer")])
+    };
+    let (theirs, ours) = servers();
+    let theirs = run(theirs);
+    for launch in ours {
+        assert_eq!(run(launch), theirs, "left is ours");
+    }
 }
 
 /// Through the imports that every account has.

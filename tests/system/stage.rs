@@ -87,6 +87,8 @@ pub(crate) struct Stage {
     pub(crate) server: Server,
     pub(crate) id: String,
     pub(crate) watcher: RawClient,
+    /// Stays, so that nobody goes at a time that nobody knows.
+    _greeted: RawClient,
 }
 
 impl Stage {
@@ -104,6 +106,7 @@ impl Stage {
             server,
             id,
             watcher,
+            _greeted: greeted,
         }
     }
 

@@ -56,7 +56,7 @@ pub(in crate::monitor) async fn statistics(site: &Site) -> Result<Statistics, Re
         cpu: Float(site.load_percent()),
         connections: totals.connections,
         total_connections: totals.connected,
-        active_accounts: active_accounts(site),
+        active_accounts: active_accounts(site, totals.connections),
         subscriptions: totals.subscriptions,
         sent,
         sent_to_clients: sent,
@@ -72,12 +72,17 @@ pub(in crate::monitor) async fn statistics(site: &Site) -> Result<Statistics, Re
     })
 }
 
-/// Accounts with clients; the system account has the server itself.
-fn active_accounts(site: &Site) -> usize {
-    let system = site.facts.options.system_account;
-    let is_active =
-        |(id, account): &(AccountId, &Account)| *id == system || account.connections() > 0;
-    site.facts.accounts.iter().filter(is_active).count()
+/// Accounts with clients, of which there are `connections` in all. The system account has the server itself, and `$G` those
+/// who have not said who they are.
+fn active_accounts(site: &Site, connections: u64) -> usize {
+    let (accounts, system) = (&site.facts.accounts, site.facts.options.system_account);
+    let counted = |account: &Account| u64::from(account.connections());
+    let known: u64 = accounts.iter().map(|(_, account)| counted(account)).sum();
+    let is_active = |(id, account): &(AccountId, &Account)| {
+        let has_strangers = *id == AccountId::GLOBAL && connections > known;
+        *id == system || has_strangers || counted(account) > 0
+    };
+    accounts.iter().filter(is_active).count()
 }
 
 #[allow(
