@@ -29,6 +29,31 @@ macro_rules! on_1_2_and_4_shards {
     )+};
 }
 
+/// The same for functions that take what is to be started; what they show is shown of `nats-server`, too.
+macro_rules! on_both_servers {
+    ($($behaviour:ident),+ $(,)?) => {$(
+        mod $behaviour {
+            use crate::support::Launch;
+            #[test]
+            fn on_1_shard() {
+                super::$behaviour(Launch::trunkline(1));
+            }
+            #[test]
+            fn on_2_shards() {
+                super::$behaviour(Launch::trunkline(2));
+            }
+            #[test]
+            fn on_4_shards() {
+                super::$behaviour(Launch::trunkline(4));
+            }
+            #[test]
+            fn on_nats_server() {
+                super::$behaviour(Launch::nats_server().expect("nats-server is there"));
+            }
+        }
+    )+};
+}
+
 #[path = "behaviour/cast.rs"]
 mod cast;
 
@@ -74,10 +99,26 @@ mod passwords_are_compared_aside;
 mod proxy_protocol;
 #[path = "behaviour/queue_group_one_copy.rs"]
 mod queue_group_one_copy;
+#[path = "behaviour/reload_certificates.rs"]
+mod reload_certificates;
+#[path = "behaviour/reload_changes_people.rs"]
+mod reload_changes_people;
+#[path = "behaviour/reload_closes_who_is_gone.rs"]
+mod reload_closes_who_is_gone;
+#[path = "behaviour/reload_in_lame_duck.rs"]
+mod reload_in_lame_duck;
+#[path = "behaviour/reload_is_refused.rs"]
+mod reload_is_refused;
+#[path = "behaviour/reload_loses_nothing.rs"]
+mod reload_loses_nothing;
+#[path = "behaviour/reload_takes_effect.rs"]
+mod reload_takes_effect;
 #[path = "behaviour/repeated_errors_are_counted.rs"]
 mod repeated_errors_are_counted;
 #[path = "behaviour/runs_of_messages.rs"]
 mod runs_of_messages;
+#[path = "behaviour/service_manager_is_told.rs"]
+mod service_manager_is_told;
 #[path = "behaviour/silent_clients_are_closed.rs"]
 mod silent_clients_are_closed;
 #[path = "behaviour/slow_consumer_is_explained.rs"]
@@ -108,5 +149,7 @@ mod tls_handshakes;
 mod tls_slow_consumer;
 #[path = "behaviour/trace_shows_both_directions.rs"]
 mod trace_shows_both_directions;
+#[path = "behaviour/unix_socket.rs"]
+mod unix_socket;
 #[path = "behaviour/users_keep_to_their_permissions.rs"]
 mod users_keep_to_their_permissions;

@@ -7,6 +7,8 @@
 //! It takes the facts as given: that the certificate is valid has been found out before.
 
 use super::distinguished_name::DistinguishedName;
+use crate::config::go_text::go_quote;
+use crate::wire::tls::peer::escaped;
 use std::fmt::Write;
 
 /// What a client's own certificate says of it.
@@ -58,25 +60,75 @@ impl Attribute {
 }
 
 impl CertificateFacts {
-    /// The user that the certificate names. `by_text` finds one by a name, `by_subject` one by the subject.
+    /// The user that the certificate names. `by_text` finds one by a name, `by_subject` one by the subject, with its name;
+    /// `tell` hears how it was found, or not, in nats-server's words.
     pub(super) fn find<'d, U>(
         &self,
         by_text: impl Fn(&str) -> Option<&'d U>,
-        by_subject: impl Fn(&DistinguishedName) -> Option<&'d U>,
+        by_subject: impl Fn(&DistinguishedName) -> Option<(&'d str, &'d U)>,
+        tell: &mut dyn FnMut(String),
     ) -> Option<&'d U> {
-        let alternatives = self.emails.iter().chain(&self.dns_names).chain(&self.uris);
-        let subject = || by_subject(&DistinguishedName::of_subject(&self.subject)?);
-        let with_domain = || {
-            let domain = self.domain();
-            let text = (!domain.is_empty()).then(|| format!("{},{domain}", self.subject_text()))?;
-            by_text(&text)
-        };
-        alternatives
-            .map(String::as_str)
-            .find_map(&by_text)
-            .or_else(subject)
-            .or_else(with_domain)
-            .or_else(|| by_text(&self.subject_text()))
+        if *self == CertificateFacts::default() {
+            tell("User required in cert, none found".to_owned());
+            return None;
+        }
+        for (kind, names) in [
+            ("email", &self.emails),
+            ("SAN", &self.dns_names),
+            ("URI", &self.uris),
+        ] {
+            let named = names.iter().find_map(|name| Some((name, by_text(name)?)));
+            if let Some((name, user)) = named {
+                tell(format!(
+                    "Using {kind} found in cert for auth [{}]",
+                    go_quote(name)
+                ));
+                return Some(user);
+            }
+        }
+        let text = self.subject_text();
+        if let Some(subject) = DistinguishedName::of_subject(&self.subject) {
+            if let Some((name, user)) = by_subject(&subject) {
+                tell(format!(
+                    "Using DistinguishedNameMatch for auth [{}]",
+                    go_quote(name)
+                ));
+                return Some(user);
+            }
+            tell(format!(
+                "DistinguishedNameMatch could not be used for auth [{}]",
+                go_quote(&text)
+            ));
+        }
+        let user = self.find_with_domain(&text, &by_text, tell);
+        if user.is_some() {
+            return user;
+        }
+        let (user, text) = (by_text(&text), go_quote(&text));
+        tell(match user {
+            Some(_) => format!("Using certificate subject for auth [{text}]"),
+            None => format!("User in cert [{text}], not found"),
+        });
+        user
+    }
+
+    fn find_with_domain<'d, U>(
+        &self,
+        subject: &str,
+        by_text: impl Fn(&str) -> Option<&'d U>,
+        tell: &mut dyn FnMut(String),
+    ) -> Option<&'d U> {
+        let domain = self.domain();
+        if domain.is_empty() {
+            return None;
+        }
+        let text = format!("{subject},{domain}");
+        let (user, text) = (by_text(&text), go_quote(&text));
+        tell(match user {
+            Some(_) => format!("Using RDNSequence for auth [{text}]"),
+            None => format!("RDNSequence could not be used for auth [{text}]"),
+        });
+        user
     }
 
     /// The subject as Go prints a `pkix.Name` that was read and is written again: known attributes only, all of one type
@@ -117,24 +169,6 @@ impl CertificateFacts {
     }
 }
 
-/// A value as RFC 2253 wants it in a text.
-fn escaped(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
-    for (index, character) in value.char_indices() {
-        let is_special = match character {
-            ',' | '+' | '"' | '\\' | '<' | '>' | ';' => true,
-            ' ' => index == 0 || index == value.len() - 1,
-            '#' => index == 0,
-            _ => false,
-        };
-        if is_special {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,9 +187,70 @@ mod tests {
         let by_text = |text: &str| users.iter().find(|user| **user == text);
         let by_subject = |subject: &DistinguishedName| {
             let is_it = |user: &&&str| DistinguishedName::parse(user).as_ref() == Some(subject);
-            users.iter().find(is_it)
+            let user = users.iter().find(is_it);
+            user.map(|user| (*user, user))
         };
-        facts.find(by_text, by_subject).copied()
+        facts.find(by_text, by_subject, &mut |_| {}).copied()
+    }
+
+    fn told(facts: &CertificateFacts, users: &'static [&'static str]) -> Vec<String> {
+        let mut told = Vec::new();
+        let by_text = |text: &str| users.iter().find(|user| **user == text);
+        let user = facts.find(by_text, |_| None, &mut |line| told.push(line));
+        assert_eq!(
+            user.is_some(),
+            told.iter().any(|line| line.starts_with("Using "))
+        );
+        told
+    }
+
+    #[test]
+    fn how_a_user_is_found_is_told_in_the_words_of_nats_server() {
+        let facts = CertificateFacts {
+            emails: vec!["a@x".to_owned()],
+            dns_names: vec!["x.org".to_owned()],
+            uris: vec!["spiffe://x".to_owned()],
+            subject: subject(&[&[(DOMAIN_COMPONENT, "org")], &[(COMMON_NAME, "bob")]]),
+        };
+        assert_eq!(
+            told(&facts, &["a@x"]),
+            [r#"Using email found in cert for auth ["a@x"]"#]
+        );
+        assert_eq!(
+            told(&facts, &["x.org"]),
+            [r#"Using SAN found in cert for auth ["x.org"]"#]
+        );
+        assert_eq!(
+            told(&facts, &["spiffe://x"]),
+            [r#"Using URI found in cert for auth ["spiffe://x"]"#]
+        );
+        let no_subject = r#"DistinguishedNameMatch could not be used for auth ["CN=bob"]"#;
+        let no_sequence = r#"RDNSequence could not be used for auth ["CN=bob,DC=org"]"#;
+        assert_eq!(
+            told(&facts, &["CN=bob,DC=org"]),
+            [
+                no_subject,
+                r#"Using RDNSequence for auth ["CN=bob,DC=org"]"#
+            ]
+        );
+        assert_eq!(
+            told(&facts, &["CN=bob"]),
+            [
+                no_subject,
+                no_sequence,
+                r#"Using certificate subject for auth ["CN=bob"]"#
+            ]
+        );
+        assert_eq!(
+            told(&facts, &["bob"]),
+            [
+                no_subject,
+                no_sequence,
+                r#"User in cert ["CN=bob"], not found"#
+            ]
+        );
+        let nothing = CertificateFacts::default();
+        assert_eq!(told(&nothing, &[""]), ["User required in cert, none found"]);
     }
 
     #[test]

@@ -6,8 +6,8 @@ mod repeats;
 
 use crate::base::clock::Now;
 use crate::base::ids::ClientNumber;
+use crate::base::origin::Origin;
 use repeats::Repeats;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// nats-server's levels. `Error` means that a person should look.
@@ -104,7 +104,7 @@ impl From<&str> for Line {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
     pub number: ClientNumber,
-    pub address: SocketAddr,
+    pub origin: Origin,
     /// `None` until it has said who it is, and been let in.
     pub party: Option<Arc<Party>>,
     /// Bytes at the beginning of the line's text that say no more than this here.

@@ -21,6 +21,7 @@ pub mod reference;
 pub mod reload;
 pub mod secret;
 pub mod size;
+pub mod system_names;
 pub mod table;
 pub mod tls;
 
@@ -57,6 +58,14 @@ pub struct Options {
     pub host: String,
     /// Port for clients; 0 lets the kernel choose (written `-1`, as nats-server wants it).
     pub port: u16,
+    /// Whether to listen there at all; not where `host` was written as `unix:…`.
+    pub listens_on_tcp: bool,
+    /// A Unix socket to listen on.
+    pub unix_socket: Option<PathBuf>,
+    /// Its permissions.
+    pub unix_socket_mode: u32,
+    /// Its group, by name or number; `None` is that of the process.
+    pub unix_socket_group: Option<String>,
     /// The configured name; none means the server's id.
     pub server_name: Option<String>,
     /// `host[:port]` that INFO shows in place of the listening address.
@@ -166,6 +175,12 @@ impl Options {
             }
             _ => {}
         }
+        if self.unix_socket.is_none() && self.has_processes() {
+            warnings.push(
+                "Users with peer_user or peer_group cannot connect: there is no unix_socket"
+                    .to_owned(),
+            );
+        }
         if self.lame_duck_duration < LAME_DUCK_DURATION_MIN {
             warnings.push(format!(
                 "lame_duck_duration of {} is below nats-server's minimum of {}",
@@ -190,6 +205,12 @@ impl Options {
         }
     }
 
+    /// Whether there are users who are proven by their processes.
+    fn has_processes(&self) -> bool {
+        let is_process = |user: &User| matches!(user.credentials, Credentials::Process { .. });
+        matches!(&self.auth, Auth::Users(users) if users.iter().any(is_process))
+    }
+
     /// Whether a password would be better as its bcrypt hash. Users whom their certificates name need none.
     fn has_plain_password(&self, auth: &Auth) -> bool {
         let by_certificate = self.tls.as_ref().is_some_and(|tls| tls.map);
@@ -197,7 +218,7 @@ impl Options {
             Auth::None | Auth::Token(_) => false,
             Auth::UserPassword { password, .. } => !password.looks_like_bcrypt(),
             Auth::Users(users) => users.iter().any(|user| match &user.credentials {
-                Credentials::Nkey(_) => false,
+                Credentials::Nkey(_) | Credentials::Process { .. } => false,
                 Credentials::Password { name, password } if password.is_empty() => {
                     !by_certificate && !is_anybody(name)
                 }
@@ -235,8 +256,24 @@ impl Options {
             let text = "server name cannot contain spaces".to_owned();
             return contradiction(&["server_name"], text);
         }
+        if let Some(path) = &self.unix_socket {
+            let bytes = path.as_os_str().as_encoded_bytes();
+            if !(1..=UNIX_PATH_BYTES_MAX).contains(&bytes.len()) || bytes.contains(&0) {
+                let text = format!(
+                    "unix_socket: expected a path of 1 to {UNIX_PATH_BYTES_MAX} bytes, not {}",
+                    bytes.len()
+                );
+                return contradiction(&["unix_socket"], text);
+            }
+        }
         if let Some(name) = &self.no_auth_user {
+            let is_process = |user: &User| {
+                user.is_called(name) && matches!(user.credentials, Credentials::Process { .. })
+            };
             let text = match &self.auth {
+                Auth::Users(users) if users.iter().any(is_process) => {
+                    "is a user with peer_user or peer_group, whom nobody else can be"
+                }
                 Auth::Users(users) if users.iter().any(|user| user.is_called(name)) => {
                     return Ok(());
                 }
@@ -257,6 +294,10 @@ impl Options {
             config_file: None,
             host: String::new(),
             port: 0,
+            listens_on_tcp: true,
+            unix_socket: None,
+            unix_socket_mode: 0,
+            unix_socket_group: None,
             server_name: None,
             client_advertise: None,
             pid_file: None,
@@ -389,6 +430,9 @@ impl HostPort {
 /// Below this nats-server's configuration file refuses `lame_duck_duration`. Its command line has no such flag;
 /// ours has, and takes less with a warning, so that tests need not wait.
 pub const LAME_DUCK_DURATION_MIN: Duration = Duration::from_secs(30);
+
+/// What the kernel takes for the path of a socket.
+const UNIX_PATH_BYTES_MAX: usize = 107;
 
 /// Above this nats-server warns.
 const MAX_PAYLOAD_UNWARNED: u32 = 8 * 1024 * 1024;

@@ -65,7 +65,10 @@ use Change::{Lists, Live, Never, Rarely};
 #[rustfmt::skip] // One option reads best as one or two lines.
 static COMPARED: &[Compared] = &[
     Compared("server_name", Never("ServerName", |o| o.server_name.clone().unwrap_or_default())),
-    Compared("host", Never("Host", |o| o.host.clone())),
+    Compared("host", Never("Host", |o| match (&o.unix_socket, o.listens_on_tcp) {
+        (Some(path), false) => format!("unix:{}", path.display()),
+        _ => o.host.clone(),
+    })),
     Compared("port", Never("Port", |o| o.port.to_string())),
     Compared("client_advertise", Live(|old, new| {
         let shown = new.client_advertise.as_ref().map(HostPort::to_string);
@@ -148,6 +151,11 @@ static COMPARED: &[Compared] = &[
     Compared("max_traced_msg_len", Live(|old, new| told("max_traced_msg_len", old.max_traced_msg_len, new.max_traced_msg_len))),
     Compared("proxies", Lists(proxies)),
     // nats-server has none of these.
+    Compared("unix_socket", Never("UnixSocket", |o| {
+        o.unix_socket.as_ref().map_or_else(String::new, |path| path.display().to_string())
+    })),
+    Compared("unix_socket_mode", Never("UnixSocketMode", |o| format!("{:04o}", o.unix_socket_mode))),
+    Compared("unix_socket_group", Never("UnixSocketGroup", |o| o.unix_socket_group.clone().unwrap_or_default())),
     Compared("log_format", Live(|old, new| told("log_format", old.log_format, new.log_format))),
     Compared("shards", Never("Shards", |o| o.shards.map_or_else(|| "auto".to_owned(), |count| count.to_string()))),
     Compared("spin_us", Never("SpinUs", |o| o.spin_us.to_string())),

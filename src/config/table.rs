@@ -454,7 +454,21 @@ pub static TABLE: &[Row] = &[
             let host = if host.is_empty() { "0.0.0.0" } else { host };
             draft.options.host = host.to_owned();
             draft.options.port = fit(port.max(0));
-        }), "Address and port for clients in one").config(&["listen"], Reload::Refused),
+        }), "Address and port for clients in one; or unix:/path, for a Unix socket alone").config(&["listen"], Reload::Refused),
+    row(Group::Server, &["unix_socket"], "<path>",
+        Kind::Text(|draft, text| { draft.options.unix_socket = some_text(text).map(Into::into); Ok(()) }),
+        "Unix socket for clients, beside the port").config(&["unix_socket"], Reload::Refused),
+    row(Group::Server, &["unix_socket_mode"], "<mode>",
+        Kind::Text(|draft, text| {
+            let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+            draft.options.unix_socket_mode = mode.ok_or("expected permissions such as 0660")?;
+            Ok(())
+        }), "Permissions of the Unix socket, in octal digits").default("0660")
+        .config(&["unix_socket_mode"], Reload::Refused),
+    row(Group::Server, &["unix_socket_group"], "<group>",
+        Kind::Text(|draft, text| { draft.options.unix_socket_group = some_text(text); Ok(()) }),
+        "Group of the Unix socket, by name or number (default: that of the process)")
+        .config(&["unix_socket_group"], Reload::Refused),
     row(Group::Server, &["n", "name", "server_name"], "<server_name>",
         Kind::Text(|draft, text| { draft.options.server_name = some_text(text); Ok(()) }),
         "Server name (default: auto)").config(&["server_name"], Reload::Refused),

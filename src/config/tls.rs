@@ -110,7 +110,7 @@ pub const CURVES: &[(&str, Availability)] = &[
     ("X25519", Availability::Available),
     ("CurveP256", Availability::Available),
     ("CurveP384", Availability::Available),
-    ("CurveP521", Availability::Missing),
+    ("CurveP521", Availability::Available),
     ("SecP384r1MLKEM1024", Availability::Missing),
 ];
 

@@ -14,6 +14,7 @@
 //! | file | what |
 //! |---|---|
 //! | `server` | the thread, connections, their limits |
+//! | `http2` | HTTP/2, and its limits |
 //! | `site` | which path is which page; counts requests |
 //! | `query` | arguments, and nats-server's words for wrong ones |
 //! | `reply` | a page on its way out |
@@ -24,6 +25,7 @@
 
 mod answers;
 mod go_json;
+mod http2;
 mod pages;
 mod query;
 mod reply;
@@ -99,7 +101,7 @@ impl Port {
             (None, None, _) => return Ok(None),
             (Some(port), None, _) => (port, None),
             (None, Some(_), None) => return failed("TLS cert and key required for HTTPS"),
-            (None, Some(port), Some(tls)) => (port, Some(tls.without_client_certificates()?)),
+            (None, Some(port), Some(tls)) => (port, Some(https(tls)?)),
             (Some(http), Some(https), _) => {
                 let (http, https) = (asked_for(http), asked_for(https));
                 let why = format!("can't specify both HTTP ({http}) and HTTPs ({https}) ports");
@@ -162,7 +164,7 @@ impl Running {
         accounts: Arc<Accounts>,
         tls: Option<Arc<Acceptor>>,
     ) -> Result<(), String> {
-        let shown = tls.as_deref().map(Acceptor::without_client_certificates);
+        let shown = tls.as_deref().map(https);
         self.facts.send_modify(|facts| {
             *facts = Arc::new(Facts {
                 options,
@@ -178,6 +180,17 @@ impl Running {
         }
         Ok(())
     }
+}
+
+/// The names of HTTP/2 and HTTP/1.1 in a TLS handshake.
+const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
+/// TLS as it is for clients, but for the monitor.
+fn https(tls: &Acceptor) -> Result<Arc<ServerConfig>, String> {
+    let mut config = tls.without_client_certificates()?;
+    config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// A port as it is written: one that the kernel chooses is -1.

@@ -4,6 +4,8 @@
 //! - At most one question per shard is out for all the pages that need many pieces: they queue here, not at the shards.
 //! - Whoever stops waiting leaves nothing behind: a shard keeps no cursor, and its answer goes nowhere.
 
+mod subjects;
+
 use super::reply::Refusal;
 use crate::base::ids::{AccountId, ConnectionId, ShardId};
 use crate::base::limits::SURVEYED_RECORDS;
@@ -12,6 +14,7 @@ use crate::runtime::doorbell::Doorbells;
 use crate::runtime::pulse::Pulse;
 use crate::runtime::thread::{Commission, Directive, Inquiry};
 use crate::session::record::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
+use crate::session::slow_consumer::SlowConsumer;
 use crate::shard::ended::Ended;
 use crate::shard::errand::{Errand, Outcome};
 use crate::shard::survey::{
@@ -291,6 +294,18 @@ impl Scan<'_> {
             let question = Question::Records { of: piece.to_vec() };
             if let Piece::Records(records) = self.surveyor.ask(shard, question).await? {
                 all.extend(records);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The consumers of all shards that were too slow lately, in no order.
+    pub(super) async fn slow_consumers(&self) -> Result<Vec<SlowConsumer>, Refusal> {
+        let mut all = Vec::new();
+        for shard in self.surveyor.shards() {
+            let question = Question::SlowConsumers;
+            if let Piece::SlowConsumers(some) = self.surveyor.ask(shard, question).await? {
+                all.extend(some);
             }
         }
         Ok(all)

@@ -1,5 +1,7 @@
 //! Listening sockets. *Start-up.*
 
+#![allow(clippy::disallowed_methods, reason = "start-up, not a shard")]
+
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, getsockname, ipproto, listen, socket_with,
@@ -8,9 +10,17 @@ use rustix::net::{
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Connections that may wait to be accepted; the kernel caps it at `somaxconn`.
 const BACKLOG: i32 = 4096;
+/// How long a port may be in use before that is an error, and how often it is tried.
+///
+/// The kernel takes the rings of a process that was killed apart behind its death, and with them its listening socket: some
+/// milliseconds long, longer on a busy machine, whoever starts it anew finds its port still taken.
+const BIND_WAIT_MAX: Duration = Duration::from_secs(1);
+const BIND_EVERY: Duration = Duration::from_millis(2);
 
 /// Binds to `host` and `port` (0 is a free one) and listens; gives the address it got.
 ///
@@ -58,8 +68,18 @@ fn open_address(address: SocketAddr, dual: bool) -> io::Result<(OwnedFd, SocketA
     }
     // A restarted broker takes its port back at once, whatever lingers of the old connections.
     sockopt::set_socket_reuseaddr(&socket, true)?;
-    bind(&socket, &address)?;
+    bind_patiently(&socket, address)?;
     listen(&socket, BACKLOG)?;
     let got = SocketAddr::try_from(getsockname(&socket)?)?;
     Ok((socket, got))
+}
+
+fn bind_patiently(socket: &OwnedFd, address: SocketAddr) -> Result<(), Errno> {
+    let deadline = Instant::now() + BIND_WAIT_MAX;
+    loop {
+        match bind(socket, &address) {
+            Err(Errno::ADDRINUSE) if Instant::now() < deadline => thread::sleep(BIND_EVERY),
+            bound => return bound,
+        }
+    }
 }

@@ -13,7 +13,8 @@
 //! | [`account_changes`] | which accounts have more or fewer clients than a moment ago |
 //! | `acceptor` | new connections, and which shard gets them |
 //! | [`doorbell`] | waking a shard that sleeps |
-//! | [`listener`] | listening sockets |
+//! | [`listener`], [`unix_listener`] | listening sockets |
+//! | `peer_credentials` | which process is at the other end of a Unix socket |
 //! | [`logger`] | the log thread |
 //! | [`password_worker`] | threads that compare passwords with bcrypt hashes |
 //! | [`clock`] | the one place that reads the time |
@@ -29,6 +30,7 @@ mod idle;
 pub mod listener;
 pub mod logger;
 pub mod password_worker;
+mod peer_credentials;
 pub mod probe;
 pub mod pulse;
 mod pump;
@@ -38,4 +40,5 @@ mod socket;
 mod stages;
 pub mod thread;
 pub mod tls_files;
+pub mod unix_listener;
 pub mod usage;

@@ -29,6 +29,7 @@ use crate::base::ids::{ConnectionId, ShardId};
 use crate::base::log::{Level, Record};
 use crate::session::close::CloseReason;
 use crate::shard::{Effect, Shard};
+use crate::wire::opening::Greeting;
 use glommio::timer::Timer;
 use rustix::io::Errno;
 use staged::Staged;
@@ -267,12 +268,20 @@ impl Pump {
                     self.ring.listen(self.bells.eventfd(self.shard.id()));
                 }
                 Event::Rung { is_last: false } => {}
-                Event::Accepted { result, is_last } => {
+                Event::Accepted {
+                    listener,
+                    result,
+                    is_last,
+                } => {
                     let Some(acceptor) = &mut self.acceptor else {
                         continue;
                     };
                     let (ring, log) = (&mut self.ring, &mut self.log);
-                    if let Some(arrival) = acceptor.accepted(result, is_last, now, ring, log) {
+                    let arrival = acceptor.accepted(listener, result, now, log);
+                    if is_last {
+                        acceptor.ended(listener, ring);
+                    }
+                    if let Some(arrival) = arrival {
                         self.adopt(arrival);
                     }
                 }
@@ -361,6 +370,7 @@ impl Pump {
                 Directive::Answer(inquiry) => {
                     (inquiry.reply)(self.shard.answer(&inquiry.question), &self.pulse);
                 }
+                Directive::SignOfLife => self.report(Report::Alive),
                 Directive::LameDuck => self.shard.enter_lame_duck(),
                 Directive::ShutDown => {
                     self.is_stopping = true;
@@ -402,22 +412,27 @@ impl Pump {
         let Arrival {
             socket,
             number,
-            address,
+            origin,
             is_welcome,
         } = arrival;
-        let id = match (is_welcome, &self.staged.entrance) {
-            (true, None) => self.shard.connect(number, address),
-            (true, Some(_)) => self.shard.admit(number, address),
-            (false, _) => {
+        // Unix sockets have no stages.
+        let is_staged = self.staged.entrance.is_some() && origin.peer().is_none();
+        let id = match (is_welcome, is_staged) {
+            (true, false) => self.shard.connect(number, origin),
+            (true, true) => self.shard.admit(number, origin),
+            (false, true) => {
                 let greeting = self.staged.farewell_greeting();
-                self.shard.turn_away(number, address, greeting)
+                self.shard.turn_away(number, origin, greeting)
             }
+            (false, false) => self.shard.turn_away(number, origin, Some(Greeting::PLAIN)),
         };
         let socket = self.sockets.insert(Socket::new(socket, id));
         if is_welcome {
             socket.is_receiving = true;
             self.ring.receive(socket.fd(), id);
-            self.staged.begin(socket);
+            if is_staged {
+                self.staged.begin(socket);
+            }
         }
     }
 

@@ -57,6 +57,8 @@ pub enum Directive {
     Run(Commission),
     /// Answer this question.
     Answer(Inquiry),
+    /// Report that it still turns.
+    SignOfLife,
     /// End every session and stop.
     ShutDown,
 }
@@ -106,6 +108,8 @@ pub enum Report {
     Ready(ShardId),
     /// It has taken a new configuration over.
     Reloaded(ShardId),
+    /// It still turns.
+    Alive(ShardId),
     /// In lame duck mode: the last client has gone.
     Deserted(ShardId),
     Stopped(ShardId),
@@ -115,7 +119,9 @@ pub enum Report {
 /// Where the acceptor gets its connections from.
 #[derive(Debug)]
 pub struct Doorway {
-    pub listener: OwnedFd,
+    /// Listening sockets.
+    pub network: Option<OwnedFd>,
+    pub local: Option<OwnedFd>,
     pub connections_max: u32,
 }
 
@@ -185,8 +191,7 @@ fn run(
         .make()
         .map_err(|error| error.to_string())?;
     executor.run(async move {
-        let acceptor = doorway
-            .map(|door| Acceptor::new(door.listener, common.bells.clone(), door.connections_max));
+        let acceptor = doorway.map(|doorway| Acceptor::new(doorway, common.bells.clone()));
         let pump = Pump::new(shard, directives, acceptor, common)
             .map_err(|error| format!("has no ring: {error}; {}", probe::remedy(&error)))?;
         pump.run().await.map_err(|error| error.to_string())

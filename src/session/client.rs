@@ -29,6 +29,7 @@ use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ClientNumber, ConnectionId};
 use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
 use crate::base::log::{Level, Log, Party};
+use crate::base::origin::{Origin, Peer};
 use crate::config;
 use crate::interest::{Memo, Scope, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
@@ -61,7 +62,7 @@ const CARRY_KEPT: usize = 4096;
 pub struct Client {
     id: ConnectionId,
     number: ClientNumber,
-    address: SocketAddr,
+    origin: Origin,
     options: Box<ConnectOptions>,
     /// Who it is; of use once the stage is `Connected`.
     identity: Identity,
@@ -133,10 +134,10 @@ impl Client {
     pub fn start(
         id: ConnectionId,
         number: ClientNumber,
-        address: SocketAddr,
+        origin: Origin,
         turn: &mut Turn<'_>,
     ) -> Client {
-        let mut client = Client::arrive(id, number, address, turn);
+        let mut client = Client::arrive(id, number, origin, turn);
         client.greet(Greeting::PLAIN, turn);
         client.open(None, turn);
         client
@@ -146,14 +147,14 @@ impl Client {
     pub fn arrive(
         id: ConnectionId,
         number: ClientNumber,
-        address: SocketAddr,
+        origin: Origin,
         turn: &mut Turn<'_>,
     ) -> Client {
         let wants_credentials = turn.settings.directory.wants_credentials();
         let client = Client {
             id,
             number,
-            address,
+            origin,
             options: Box::default(),
             identity: Identity::default(),
             granted: None,
@@ -198,7 +199,12 @@ impl Client {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.origin.address()
+    }
+
+    /// The process at the other end, if it came through a Unix socket.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.origin.peer()
     }
 
     /// Messages it has published.
@@ -390,7 +396,7 @@ impl Client {
 
     fn parse_limits(&self, settings: &Settings) -> Limits {
         Limits {
-            control_line: settings.control_line_max,
+            control_line: self.place.control_line_max,
             payload: self.place.payload_max,
             headers: self.options.headers && settings.headers,
         }
@@ -633,9 +639,15 @@ impl Client {
         if how.insists_on_tls && !info.tls_required {
             info.to_mut().tls_required = true;
         }
+        if self.peer().is_some() && (info.tls_required || info.tls_available) {
+            // There is none on a Unix socket.
+            let info = info.to_mut();
+            (info.tls_required, info.tls_available, info.tls_verify) = (false, false, false);
+        }
+        let is_named = how.names_client && self.peer().is_none();
         let addressee = Addressee {
             client_id: self.number.0,
-            address: how.names_client.then(|| self.address.ip()),
+            address: is_named.then(|| self.address().ip()),
             nonce: nonce.as_ref().map(Nonce::as_str),
             account: turn.settings.accounts.name(self.place.account),
             payload_max: u32::try_from(self.place.payload_max).unwrap_or(info.max_payload),

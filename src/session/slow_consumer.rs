@@ -3,15 +3,15 @@
 use super::close::CloseReason;
 use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ClientNumber};
+use crate::base::origin::Origin;
 use crate::protocol::reply::quoted;
 use std::fmt;
-use std::net::SocketAddr;
 
 /// A client that was closed because it did not take what it had asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlowConsumer {
     pub number: ClientNumber,
-    pub address: SocketAddr,
+    pub origin: Origin,
     pub account: AccountId,
     /// One of the two reasons for which a client is slow.
     pub reason: CloseReason,

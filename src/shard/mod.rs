@@ -28,6 +28,7 @@ use crate::base::clock::{Now, WallClock};
 use crate::base::ids::{AccountId, ClientNumber, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
+use crate::base::origin::Origin;
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
 use crate::interest::{Memo, Scouted, Usage};
@@ -204,13 +205,13 @@ impl Shard {
     }
 
     /// Takes a new connection in and greets it.
-    pub fn connect(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
-        self.seat(number, address, Client::start)
+    pub fn connect(&mut self, number: ClientNumber, origin: impl Into<Origin>) -> ConnectionId {
+        self.seat(number, origin.into(), Client::start)
     }
 
     /// Takes a new connection in that has stages before its session: [`Shard::greet`] and [`Shard::open`] follow.
-    pub fn admit(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
-        self.seat(number, address, Client::arrive)
+    pub fn admit(&mut self, number: ClientNumber, origin: impl Into<Origin>) -> ConnectionId {
+        self.seat(number, origin.into(), Client::arrive)
     }
 
     /// Says the first `INFO` to a connection that was admitted.
@@ -260,12 +261,12 @@ impl Shard {
     fn seat(
         &mut self,
         number: ClientNumber,
-        address: SocketAddr,
-        start: fn(ConnectionId, ClientNumber, SocketAddr, &mut Turn<'_>) -> Client,
+        origin: Origin,
+        start: fn(ConnectionId, ClientNumber, Origin, &mut Turn<'_>) -> Client,
     ) -> ConnectionId {
         let id = self.open_slot();
         self.tally.connected += 1;
-        let client = start(id, number, address, &mut self.turn());
+        let client = start(id, number, origin, &mut self.turn());
         self.arm(id, client.deadline());
         let seated = self.seats.insert(Seat::Serving(Box::new(client)));
         assert_eq!(seated, id.slot, "the slab keeps its word");
@@ -291,10 +292,10 @@ impl Shard {
     pub fn turn_away(
         &mut self,
         number: ClientNumber,
-        address: SocketAddr,
+        origin: impl Into<Origin>,
         greeting: Option<Greeting>,
     ) -> ConnectionId {
-        let id = self.admit(number, address);
+        let id = self.admit(number, origin);
         if let Some(how) = greeting {
             self.greet(id, how);
         }

@@ -7,6 +7,10 @@
 //!   is in exactly one piece.
 //! - Nothing here is counted for the monitor's sake while a message passes.
 
+mod subjects;
+
+pub use subjects::{Below, Branch};
+
 use super::ended::Ended;
 use super::{Seat, Shard, Snapshot};
 use crate::base::ids::{AccountId, ClientNumber, ConnectionId, ShardId};
@@ -17,7 +21,8 @@ use crate::base::limits::{
 use crate::interest::{Interest, Listed, SubscriptionId};
 use crate::router::Traffic;
 use crate::session::client::Client;
-use crate::session::record::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
+use crate::session::record::{ClosedConnection, ConnectionRecord, SubscriptionRecord, mentions};
+use crate::session::slow_consumer::SlowConsumer;
 use crate::subject::{Pattern, Subject, covers, intersection};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -47,6 +52,13 @@ pub enum Question {
         skip: usize,
         take: usize,
     },
+    /// How the subjects of its subscriptions go on below a beginning.
+    Subjects {
+        from: SubscriptionId,
+        below: Arc<Below>,
+    },
+    /// The consumers that were too slow lately.
+    SlowConsumers,
 }
 
 /// The answer, or a part of it. `next` is where the following piece begins.
@@ -76,6 +88,15 @@ pub enum Piece {
         records: Vec<SubscriptionRecord>,
         next: Option<SubscriptionId>,
     },
+    Subjects {
+        branches: Vec<Branch>,
+        /// Some of the subscriptions to the beginning itself, and how many there are.
+        here: Vec<SubscriptionRecord>,
+        ending_here: usize,
+        next: Option<SubscriptionId>,
+    },
+    /// The last one at the end.
+    SlowConsumers(Vec<SlowConsumer>),
 }
 
 /// What a shard has counted, and how full its lanes are.
@@ -126,6 +147,8 @@ pub struct WantedConnections {
     pub number: Option<ClientNumber>,
     pub account: Option<AccountId>,
     pub user: Option<Box<str>>,
+    /// That somebody means who looks for this ([`mentions`]).
+    pub mentioning: Option<Box<str>>,
     pub rank: Rank,
 }
 
@@ -216,6 +239,10 @@ impl Shard {
                 skip,
                 take,
             } => self.subscriptions(*from, wanted, *skip, *take),
+            Question::Subjects { from, below } => self.subjects(*from, below),
+            Question::SlowConsumers => {
+                Piece::SlowConsumers(self.slow_consumers().cloned().collect())
+            }
         }
     }
 
@@ -286,7 +313,11 @@ impl Shard {
                 .user
                 .as_deref()
                 .is_none_or(|user| user == client.user());
-            if is_number && is_user {
+            let is_meant = wanted.mentioning.as_deref().is_none_or(|text| {
+                let names = [client.name(), client.user()];
+                mentions(text, client.number(), &names, client.address())
+            });
+            if is_number && is_user && is_meant {
                 ranked.push(Ranked {
                     id: client.id(),
                     number: client.number(),

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::listening::{Reach, ShownSocket};
 use crate::config::Identity;
 use crate::config::go_text::go_error;
 
@@ -39,24 +40,25 @@ pub struct PortsFile {
 }
 
 impl PortsFile {
-    /// Writes `<program>_<pid>.ports` into `directory`: the URLs at which clients reach
-    /// `listening`, and those of the monitor if there is one; of each the scheme and the address.
+    /// Writes `<program>_<pid>.ports` into `directory`: the URLs at which clients reach the server.
     ///
     /// # Errors
     /// `Error writing ports file (…): …`, which nats-server logs as an error and then goes on.
     pub fn write(
         directory: &Path,
         identity: &Identity,
-        listening: (&str, SocketAddr),
-        monitored: Option<(&str, SocketAddr)>,
+        reach: Reach<'_>,
     ) -> Result<PortsFile, ProcessFileError> {
         let name = format!("{}_{}.ports", identity.program, std::process::id());
         let path = directory.join(name);
         let ports = Ports {
-            nats: urls(listening.0, listening.1),
-            monitoring: monitored
-                .map(|(scheme, address)| urls(scheme, address))
-                .unwrap_or_default(),
+            nats: reach.clients.map(urls).unwrap_or_default(),
+            monitoring: reach.monitor.map(urls).unwrap_or_default(),
+            unix: reach
+                .unix_socket
+                .map(|path| ShownSocket(path).to_string())
+                .into_iter()
+                .collect(),
         };
         let written = serde_json::to_vec(&ports)
             .map_err(io::Error::from)
@@ -118,9 +120,12 @@ struct Ports {
     nats: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     monitoring: Vec<String>,
+    /// Not in nats-server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unix: Vec<String>,
 }
 
-fn urls(scheme: &str, listening: SocketAddr) -> Vec<String> {
+fn urls((scheme, listening): (&str, SocketAddr)) -> Vec<String> {
     let addresses = if listening.ip().is_unspecified() {
         interface_addresses()
     } else {
@@ -222,17 +227,26 @@ mod tests {
         let identity = Identity {
             program: "nats-server".to_owned(),
         };
-        let file = PortsFile::write(
-            &directory,
-            &identity,
-            ("nats", ([127, 0, 0, 1], 4222).into()),
-            Some(("http", ([127, 0, 0, 1], 8222).into())),
-        )
-        .unwrap();
+        let reach = Reach {
+            clients: Some(("nats", ([127, 0, 0, 1], 4222).into())),
+            monitor: Some(("http", ([127, 0, 0, 1], 8222).into())),
+            unix_socket: None,
+        };
+        PortsFile::write(&directory, &identity, reach).unwrap();
         let path = directory.join(format!("nats-server_{}.ports", std::process::id()));
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             r#"{"nats":["nats://127.0.0.1:4222"],"monitoring":["http://127.0.0.1:8222"]}"#
+        );
+        let reach = Reach {
+            clients: None,
+            monitor: None,
+            unix_socket: Some(Path::new("/run/t.sock")),
+        };
+        let file = PortsFile::write(&directory, &identity, reach).unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            r#"{"nats":[],"unix":["unix:/run/t.sock"]}"#
         );
         file.remove().unwrap();
         assert!(!path.exists());
@@ -241,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_wildcard_means_every_interface() {
-        let urls_of = |address| urls("nats", address);
+        let urls_of = |address| urls(("nats", address));
         let urls = urls_of(([0, 0, 0, 0], 4222).into());
         assert_eq!(
             urls.first().map(String::as_str),

@@ -12,6 +12,7 @@
 //! - The port that the kernel has chosen at the start is the one that was asked for.
 
 use super::config_file::ProcessSurroundings;
+use super::listening::Reach;
 use super::process_files::{self, PortsFile};
 use super::{Broker, entrance, server_info};
 use crate::auth::NonceKey;
@@ -35,7 +36,7 @@ pub(super) struct Running {
     /// `None` when flags are all there is.
     pub(super) request: Option<FileRequest>,
     pub(super) identity: Identity,
-    pub(super) address: SocketAddr,
+    pub(super) address: Option<SocketAddr>,
     /// Scheme and address of the monitoring port.
     pub(super) monitored: Option<(&'static str, SocketAddr)>,
     /// Makes nonces for as long as the process lives.
@@ -82,11 +83,13 @@ impl Broker<'_> {
             reloading.askers_of_next.extend(askers);
             return;
         }
+        self.service_manager.reloading();
         match self.prepare() {
             Ok(prepared) => self.take_over(prepared, askers),
             Err(why) => {
                 let text = format!("Failed to reload server configuration: {why}");
                 self.log(Level::Error, text);
+                self.service_manager.reload_refused();
                 answer(askers, &Err(why));
             }
         }
@@ -118,6 +121,7 @@ impl Broker<'_> {
         let digest = digest.unwrap_or_default();
         self.info(format!("Reloaded server configuration {digest}"));
         answer(askers, &Ok(()));
+        self.service_manager.ready();
         if is_asked_again {
             self.reload_for(askers_of_next);
         }
@@ -260,7 +264,12 @@ impl Broker<'_> {
         } else {
             "nats"
         };
-        match PortsFile::write(folder, identity, (scheme, *address), *monitored) {
+        let reach = Reach {
+            clients: address.map(|address| (scheme, address)),
+            monitor: *monitored,
+            unix_socket: options.unix_socket.as_deref(),
+        };
+        match PortsFile::write(folder, identity, reach) {
             Ok(file) => self.ports_file = Some(file),
             Err(error) => self.log(Level::Error, error.to_string()),
         }

@@ -28,6 +28,28 @@ pub(crate) fn join(address: SocketAddr) -> RawClient {
     client
 }
 
+/// A client that has said who it is, with fields of `CONNECT` such as `"user":"a","pass":"p"`, and `PING`; what it is
+/// answered is left to be read.
+pub(crate) fn knock(address: SocketAddr, credentials: &str) -> RawClient {
+    let mut client = RawClient::connect(address).expect("the broker accepts connections");
+    client.patience(PATIENCE);
+    let greeting = client.line().expect("the broker greets");
+    assert!(greeting.starts_with(b"INFO {"), "greeting is {greeting:?}");
+    let words = format!("CONNECT {{\"verbose\":false,{credentials}}}\r\nPING\r\n");
+    client.send(words.as_bytes()).expect("CONNECT is sent");
+    client
+}
+
+/// A quiet client of this user, with patience.
+pub(crate) fn join_as(address: SocketAddr, user: &str, password: &str) -> RawClient {
+    let mut client = knock(
+        address,
+        &format!("\"user\":\"{user}\",\"pass\":\"{password}\""),
+    );
+    client.expect_line("PONG");
+    client
+}
+
 /// Subscribes and waits until that is in force.
 pub(crate) fn subscribe(client: &mut RawClient, subject_and_sid: &str) {
     client

@@ -1,5 +1,5 @@
 //! INT and TERM end the broker with 0 while clients are connected: they see the end of their connections, and the ports
-//! file is removed.
+//! file is removed. Whatever ended it, another one can take its place at once.
 
 use std::fs;
 
@@ -10,7 +10,8 @@ on_1_2_and_4_shards!(
     interrupt,
     terminate,
     stop_with_unsent_bytes,
-    port_is_free_at_once
+    port_is_free_at_once,
+    a_killed_one_is_started_anew
 );
 
 fn interrupt(shards: u32) {
@@ -84,5 +85,18 @@ fn port_is_free_at_once(shards: u32) {
         server.stop("TERM", PATIENCE).expect("it ends");
         let next = Launch::trunkline(shards).flags(["-p", &port]).start();
         next.expect("its successor gets the port");
+    }
+}
+
+/// The kernel closes its listening socket behind its death, a moment after those who wait for it have heard of that.
+fn a_killed_one_is_started_anew(shards: u32) {
+    let mut server = Launch::trunkline(shards).start().expect("a server");
+    let port = server.address().port().to_string();
+    for _ in 0..10 {
+        let _client = join(server.address());
+        server.stop("KILL", PATIENCE).expect("it ends");
+        let launch = Launch::trunkline(shards).flags(["-p", &port]);
+        server = launch.start().expect("a server on the same port");
+        assert_eq!(server.address().port().to_string(), port);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::process::Stdio;
 
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, SanType};
 use rustls::version::{TLS12, TLS13};
 
 use super::tls_carries_everything::join;
@@ -16,6 +17,7 @@ on_1_2_and_4_shards!(
     a_server_may_have_several_names,
     wrong_files_are_named
 );
+on_both_servers!(the_log_says_which_name_counts);
 
 fn start(shards: u32, block: &str) -> Server {
     Launch::trunkline(shards)
@@ -97,6 +99,59 @@ fn a_certificate_names_the_user(shards: u32) {
     alice.send(b"PUB b.c 0\r\n\r\n").expect("sent");
     alice.expect_line("-ERR 'Permissions Violation for Publish to \"b.c\"'");
     assert!(!gets_in(&server, &certificates, Some("eve")));
+}
+
+fn the_log_says_which_name_counts(launch: Launch) {
+    let certificates = Certificates::create();
+    certificates.issue_client("alice", "alice@acme.de");
+    let mut bob = CertificateParams::default();
+    bob.distinguished_name = DistinguishedName::new();
+    bob.distinguished_name
+        .push(DnType::OrganizationName, "acme");
+    bob.distinguished_name.push(DnType::CommonName, "bob");
+    bob.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    certificates.issue("bob", &bob);
+    let mut eve = bob.clone();
+    eve.subject_alt_names = vec![SanType::DnsName("eve.org".try_into().expect("a name"))];
+    eve.distinguished_name.push(DnType::CommonName, "eve");
+    certificates.issue("eve", &eve);
+    let server = launch
+        .flags(["-D"])
+        .config_line(&certificates.block("verify_and_map: true"))
+        .config_line(
+            "authorization { users: [ {user: \"alice@acme.de\"}, {user: \"O=acme,CN=bob\"} ] }",
+        )
+        .start()
+        .expect("a server");
+    let connect = |shown: &str, said: &str, answer: &str| {
+        let mut client = server.connect();
+        client.patience(PATIENCE);
+        client.line().expect("INFO");
+        let config = certificates.client_of(&[&TLS12], Some(shown));
+        client.secure(&config, "localhost").expect("a handshake");
+        let words = format!("CONNECT {{\"verbose\":false{said}}}\r\nPING\r\n");
+        client.send(words.as_bytes()).expect("sent");
+        client.expect_line(answer);
+    };
+    let refused = "-ERR 'Authorization Violation'";
+    connect("alice", "", "PONG");
+    connect("bob", "", "PONG");
+    connect("eve", "", refused);
+    connect("alice", r#","user":"x","pass":"y""#, refused);
+    for line in [
+        r#" - Using email found in cert for auth ["alice@acme.de"]"#,
+        r#" - "$G/user:alice@acme.de" - Client connection closed: Client Closed"#,
+        r#" - Using DistinguishedNameMatch for auth ["O=acme,CN=bob"]"#,
+        r#" - "$G/user:O=acme,CN=bob" - Client connection closed: Client Closed"#,
+        r#" - DistinguishedNameMatch could not be used for auth ["CN=eve,O=acme"]"#,
+        r#" - User in cert ["CN=eve,O=acme"], not found"#,
+        r#" - authentication error"#,
+        r#"[WRN] User "x" found in connect proto, but user required from cert"#,
+        r#" - authentication error - User "alice@acme.de""#,
+    ] {
+        let is_told = || server.log().lines().any(|told| told.ends_with(line));
+        assert!(wait_until(PATIENCE, is_told), "{line}: {}", server.log());
+    }
 }
 
 fn a_server_may_have_several_names(shards: u32) {

@@ -292,9 +292,12 @@ impl Server {
         Ok(self.reloads()[before.len()])
     }
 
-    /// Only writes the configuration.
+    /// Only writes the configuration. A server that reads meanwhile finds the old or the new one, nothing between.
     pub(crate) fn write_config(&self, config: &str) {
-        fs::write(self.folder.path.join(CONFIG_FILE), config).expect("the folder is there");
+        let path = self.folder.path.join(CONFIG_FILE);
+        let new = path.with_extension("new");
+        fs::write(&new, config).expect("the folder is there");
+        fs::rename(new, path).expect("the folder is there");
     }
 
     /// The reloads so far, and whether each was taken.

@@ -107,7 +107,7 @@ struct Accountz<'a> {
 pub(in crate::monitor) struct Accstatz<'a> {
     server_id: &'a str,
     now: Time,
-    account_statz: Vec<AccountStat<'a>>,
+    pub(super) account_statz: Vec<AccountStat<'a>>,
 }
 
 /// What goes on in one account.
@@ -173,6 +173,13 @@ impl<'a> AccountStat<'a> {
             received: figures.received().into(),
             slow_consumers: figures.ended.slow_consumers,
         }
+    }
+}
+
+impl AccountStat<'_> {
+    /// How much has gone on in it.
+    pub(super) fn weight(&self) -> u64 {
+        self.sent.all.msgs + self.received.all.msgs
     }
 }
 

@@ -29,6 +29,14 @@ pub(super) async fn page(site: &Site, query: &Query) -> Result<Reply, Refusal> {
     Ok(Reply::page(JSON, pretty(&list)))
 }
 
+/// The same for the dashboard, which can `search` too.
+pub(super) async fn search(site: &Site, query: &Query) -> Result<Reply, Refusal> {
+    let mut wanted = Wanted::read(query)?;
+    wanted.mentioning = Some(query.text("search").trim().into());
+    let list = wanted.list(site).await?;
+    Ok(Reply::page(JSON, pretty(&list)))
+}
+
 #[derive(Debug, Serialize)]
 struct Connz<'a> {
     server_id: &'a str,
@@ -51,6 +59,8 @@ struct Wanted {
     user: Option<Box<str>>,
     /// By its name.
     account: Option<String>,
+    /// That somebody means who looks for this.
+    mentioning: Option<Box<str>>,
     /// Only connections of a kind that does not exist yet.
     mqtt_only: bool,
     /// Only connections with a subscription that hears something of this.
@@ -123,6 +133,7 @@ impl Wanted {
             state,
             user: some("user").map(Into::into),
             account: some("acc").map(str::to_owned),
+            mentioning: None,
             mqtt_only: some("mqtt_client").is_some(),
             meeting,
         })
@@ -176,6 +187,7 @@ impl Wanted {
                     number: self.number,
                     account,
                     user: self.user.clone().filter(|_| self.number.is_none()),
+                    mentioning: self.mentioning.clone(),
                     rank: self.sort.rank(),
                 })
                 .await?;
@@ -225,6 +237,10 @@ impl Wanted {
                 .user
                 .as_deref()
                 .is_none_or(|user| user == &*record.user)
+            && self
+                .mentioning
+                .as_deref()
+                .is_none_or(|text| record.mentions(text))
     }
 
     fn closed_candidate(&self, closed: Arc<ClosedConnection>) -> Candidate {

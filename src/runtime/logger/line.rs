@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -94,7 +93,7 @@ impl Form {
             shard: shard.map(|shard| shard.0),
             kind: about.map(|_| "client"),
             cid: about.map(|about| about.number.0),
-            address: about.map(|about| about.address),
+            address: about.map(|about| about.origin.to_string()),
             account: party.and_then(|party| known_text(&party.account)),
             user: party.and_then(|party| known_text(&party.user)),
             program: party.and_then(|party| known_text(&party.program)),
@@ -119,7 +118,7 @@ struct Object<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cid: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<SocketAddr>,
+    address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

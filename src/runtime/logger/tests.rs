@@ -8,6 +8,7 @@ use super::log_file::LogFile;
 use super::*;
 use crate::base::ids::ClientNumber;
 use crate::base::log::{About, Line, Party};
+use crate::base::origin::Origin;
 use crate::config::LogFormat;
 
 fn directory(name: &str) -> PathBuf {
@@ -92,7 +93,7 @@ fn lines_may_be_objects() {
     let prefix = "127.0.0.1:5 - cid:7 - \"v1:go:name\" - \"ACME/user:bob\" - ";
     let about = |party| About {
         number: ClientNumber(7),
-        address: "127.0.0.1:5".parse().unwrap(),
+        origin: Origin::Network("127.0.0.1:5".parse().unwrap()),
         party,
         prefix: prefix.len(),
     };

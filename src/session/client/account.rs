@@ -7,6 +7,7 @@ use crate::account::Account;
 use crate::auth::Name;
 use crate::base::ids::AccountId;
 use crate::base::log::Level;
+use crate::interest::Memo;
 use crate::protocol::client_info::{self, ClientInfo};
 use crate::protocol::message::{Message, Run};
 use crate::router::{Detail, Publisher, Sender};
@@ -31,8 +32,12 @@ pub(super) struct Place {
     pub(super) traces_contexts: bool,
     /// Bytes of headers and payload together.
     pub(super) payload_max: usize,
+    /// Bytes of arguments on a control line.
+    pub(super) control_line_max: usize,
     /// `None` is unlimited.
     pub(super) subscriptions_max: Option<usize>,
+    /// Tokens of one subscription's subject; `None` is unlimited.
+    pub(super) subscription_tokens_max: Option<usize>,
 }
 
 impl Place {
@@ -55,7 +60,9 @@ impl Place {
             has_mappings: of.is_some_and(|account| !account.mappings.is_empty()),
             traces_contexts: of.is_some_and(|account| account.message_trace.is_some()),
             payload_max: lower(limits.payload_max, settings.payload_max),
+            control_line_max: settings.control_line_max,
             subscriptions_max: of_both.into_iter().flatten().min(),
+            subscription_tokens_max: settings.subscription_tokens_max,
         }
     }
 }
@@ -164,19 +171,24 @@ impl Client {
         turn: &mut Turn<'_>,
     ) -> bool {
         let mut memo = self.memo;
-        let publisher = Publisher {
+        let publisher = self.publisher(&mut memo, turn);
+        let settings = turn.settings;
+        let describe = |detail| self.describe(detail, settings);
+        turn.router
+            .publish_abroad(publisher, run, shared, &describe)
+    }
+
+    /// What the router must know of it.
+    pub(super) fn publisher<'m>(&self, memo: &'m mut Memo, turn: &Turn<'_>) -> Publisher<'m> {
+        Publisher {
             sender: Sender {
                 shard: turn.router.mesh.shard().0,
                 connection: self.id,
             },
             account: self.place.account,
             echo: self.options.echo,
-            memo: &mut memo,
-        };
-        let settings = turn.settings;
-        let describe = |detail| self.describe(detail, settings);
-        turn.router
-            .publish_abroad(publisher, run, shared, &describe)
+            memo,
+        }
     }
 
     /// It answers a request whose answer is measured, perhaps on another shard.
@@ -206,7 +218,7 @@ impl Client {
         };
         ClientInfo {
             start: client_info::rfc3339(settings.wall.at(self.started)),
-            host: self.address.ip().to_canonical().to_string(),
+            host: self.address().ip().to_canonical().to_string(),
             id: self.number.0,
             user: self.user().to_owned(),
             name: options.name.clone(),

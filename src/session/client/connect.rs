@@ -68,6 +68,7 @@ impl Client {
     /// Finds out who it is, perhaps later.
     pub(super) fn prove(&mut self, purpose: Purpose, turn: &mut Turn<'_>) -> Handled {
         let directory = Arc::clone(&turn.settings.directory);
+        self.take_name_of_certificate(&directory, turn);
         let verdict = self.claiming(&directory, |claim| directory.examine(claim));
         match verdict {
             Verdict::Granted(identity) => self.proven(identity, purpose, turn),
@@ -77,6 +78,30 @@ impl Client {
             }
             Verdict::Refused(refusal) => Err(self.refuse_claim(refusal, turn)),
         }
+    }
+
+    /// Where certificates stand for users it is called as its certificate says, whatever it calls itself.
+    fn take_name_of_certificate(&mut self, directory: &Directory, turn: &mut Turn<'_>) {
+        let certified = self.claiming(directory, |claim| directory.certified(claim));
+        let Some((user, lines)) = certified else {
+            return;
+        };
+        if self.secured().is_some_and(|secured| secured.peer.len() > 1) {
+            let text = "Multiple peer certificates found, selecting first";
+            turn.log.debug(|| self.labelled(text));
+        }
+        for line in lines {
+            turn.log.debug(|| self.labelled(&line));
+        }
+        let Some(user) = user else {
+            return;
+        };
+        if !self.options.user.is_empty() {
+            let said = quoted(self.options.user.as_bytes());
+            let text = format!("User {said} found in connect proto, but user required from cert");
+            turn.log.add(Level::Warn, text);
+        }
+        user.as_ref().clone_into(&mut self.options.user);
     }
 
     /// What it says of itself, for a question about it.
@@ -91,6 +116,7 @@ impl Client {
             nonce: nonce.as_ref(),
             connection_type: ConnectionType::Standard,
             certificate: self.certificate.as_deref(),
+            peer: self.peer(),
         })
     }
 

@@ -9,15 +9,12 @@ use crate::router::{Filler, Router};
 use crate::session::close::CloseReason;
 use crate::session::slow_consumer::{Glut, SlowConsumer};
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 impl Client {
     /// A line that names this client: `ip:port - cid:7 - "v1.0:go:name" - "$G/user:bob" - text`.
     pub fn labelled(&self, text: &str) -> Line {
-        let ip = self.address.ip().to_canonical();
-        let address = SocketAddr::new(ip, self.address.port());
-        let (number, party) = (self.number, self.party.clone());
-        let mut line = format!("{address} - cid:{number} - ");
+        let (number, origin, party) = (self.number, &self.origin, self.party.clone());
+        let mut line = format!("{origin} - cid:{number} - ");
         if let Some(party) = party.as_ref().filter(|party| !party.shown.is_empty()) {
             let _ = write!(line, "{} - ", party.shown);
         }
@@ -25,7 +22,7 @@ impl Client {
         line.push_str(text);
         let about = About {
             number,
-            address,
+            origin: origin.clone(),
             party,
             prefix,
         };
@@ -67,7 +64,7 @@ impl Client {
         });
         SlowConsumer {
             number: self.number,
-            address: self.address,
+            origin: self.origin.clone(),
             account: self.place.account,
             reason,
             closed_at: now,

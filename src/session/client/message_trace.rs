@@ -7,7 +7,7 @@ use crate::protocol::headers;
 use crate::protocol::message::{Message, Run, write_tail};
 use crate::protocol::reply::{ErrorReply, quoted};
 use crate::protocol::trace_request::{DESTINATION, DISABLED, TraceRequest};
-use crate::router::{Connection, Publisher, Sender, Traced};
+use crate::router::{Connection, Traced};
 use crate::subject;
 use bytes::Bytes;
 
@@ -103,15 +103,7 @@ impl Client {
         turn: &mut Turn<'_>,
     ) -> bool {
         let mut memo = self.memo;
-        let publisher = Publisher {
-            sender: Sender {
-                shard: turn.router.mesh.shard().0,
-                connection: self.id,
-            },
-            account: self.place.account,
-            echo: self.options.echo,
-            memo: &mut memo,
-        };
+        let publisher = self.publisher(&mut memo, turn);
         let settings = turn.settings;
         let describe = |detail| self.describe(detail, settings);
         turn.router

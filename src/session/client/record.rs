@@ -14,7 +14,7 @@ impl Client {
         ConnectionRecord {
             id: self.id,
             number: self.number,
-            address: self.address,
+            address: self.address(),
             account: self.account(),
             user: self.user().into(),
             name: self.options.name.as_str().into(),
@@ -45,6 +45,11 @@ impl Client {
             ("", false) => "[REDACTED]",
             (user, _) => user,
         }
+    }
+
+    /// What it calls itself.
+    pub fn name(&self) -> &str {
+        &self.options.name
     }
 
     pub fn started_at(&self) -> Now {

@@ -93,9 +93,15 @@ impl Acceptor {
         let mut warnings = Vec::new();
         let own = own_certificates(tls, world, &provider, &clock, &mut warnings)?;
         let verifies = tls.verify || tls.map;
-        let verifier = verifies
-            .then(|| client_verifier(tls, world, &provider))
-            .transpose()?;
+        let verifier = if verifies {
+            Some(client_verifier(tls, world, &provider)?)
+        } else {
+            // Not wanted now. A file that is no good is still told, as by nats-server, before somebody relies on it.
+            if let Some(path) = &tls.ca_file {
+                own::certificates((path, &world.read(path)?))?;
+            }
+            None
+        };
         let parts = Parts {
             provider,
             versions: match tls.min_version {
@@ -180,9 +186,9 @@ impl Acceptor {
     ///
     /// # Errors
     /// When rustls does not take the configuration.
-    pub fn without_client_certificates(&self) -> Result<Arc<ServerConfig>, String> {
+    pub fn without_client_certificates(&self) -> Result<ServerConfig, String> {
         let config = self.parts.config_without_sessions(None);
-        config.map(Arc::new).map_err(|error| error.to_string())
+        config.map_err(|error| error.to_string())
     }
 
     /// Seconds since 1970.

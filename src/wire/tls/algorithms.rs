@@ -1,9 +1,10 @@
 //! Cipher suites and curves, by the names that nats-server's configuration files use.
 //!
 //! Their order is the server's choice, as in nats-server. The suites of TLS 1.3 are always on, and a list of suites
-//! concerns TLS 1.2 only: both as in Go. What rustls leaves out on purpose (CBC, RSA without forward secrecy, 3DES, RC4;
-//! P-521 for key exchange) is refused by name, never left out in silence.
+//! concerns TLS 1.2 only: both as in Go. What rustls leaves out on purpose (CBC, RSA without forward secrecy, 3DES, RC4) is
+//! refused by name, never left out in silence.
 
+use super::curve_p521::SECP521R1;
 use rustls::SupportedCipherSuite;
 use rustls::crypto::aws_lc_rs::{cipher_suite as suite, kx_group as curve};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
@@ -39,12 +40,13 @@ const OTHER_NAMES: [(&str, SupportedCipherSuite); 2] = [
 ];
 
 /// nats-server's names and order.
-const CURVES: [(&str, &dyn SupportedKxGroup); 5] = [
+const CURVES: [(&str, &dyn SupportedKxGroup); 6] = [
     ("X25519MLKEM768", curve::X25519MLKEM768),
     ("SecP256r1MLKEM768", curve::SECP256R1MLKEM768),
     ("X25519", curve::X25519),
     ("CurveP256", curve::SECP256R1),
     ("CurveP384", curve::SECP384R1),
+    ("CurveP521", SECP521R1),
 ];
 
 /// The IANA name of a suite, which is Go's, too.
@@ -148,9 +150,9 @@ mod tests {
         assert!(error.starts_with(
             "cipher suite TLS_RSA_WITH_AES_128_CBC_SHA is not supported; these are: TLS_AES"
         ));
-        let error = provider(&[], &["CurveP521".to_owned()]).unwrap_err();
+        let error = provider(&[], &["SecP384r1MLKEM1024".to_owned()]).unwrap_err();
         assert!(
-            error.starts_with("curve preference CurveP521 is not supported"),
+            error.starts_with("curve preference SecP384r1MLKEM1024 is not supported"),
             "{error}"
         );
     }

@@ -5,6 +5,7 @@
 //! | [`acceptor`] | what the `tls` block of a configuration file comes to: one value that all shards share |
 //! | `own` | the server's certificates, and which of them a client is shown |
 //! | `algorithms` | cipher suites and curves by nats-server's names |
+//! | `curve_p521` | the curve that rustls leaves out |
 //! | [`handshake`] | from a ClientHello to keys |
 //! | [`stream`] | an established connection: alerts, key updates, records that come in pieces |
 //! | `record` | sealing and opening one record; the only hot file |
@@ -13,6 +14,7 @@
 
 pub mod acceptor;
 mod algorithms;
+mod curve_p521;
 mod fault;
 pub mod handshake;
 mod own;

@@ -172,8 +172,8 @@ fn der(value: &str) -> Vec<u8> {
     der
 }
 
-/// A value as in RFC 2253 §2.4.
-fn escaped(value: &str) -> String {
+/// A value as RFC 2253 §2.4 wants it in a text.
+pub fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     let last = value.chars().count().saturating_sub(1);
     for (at, character) in value.chars().enumerate() {

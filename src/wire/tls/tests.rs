@@ -5,10 +5,10 @@ use super::pair::{
     Desk, Peer, Purpose, TODAY, block, each_suite, params, versions, without_resumption,
 };
 use super::stream::{Ending, Stream};
-use super::{Acceptor, Failure, Secured};
+use super::{Acceptor, Failure, Secured, algorithms};
 use crate::base::rng::Rng;
 use crate::config::Tls;
-use crate::config::tls::{CertificateFiles, TlsVersion};
+use crate::config::tls::{CURVES, CertificateFiles, TlsVersion, available};
 use proptest::prelude::*;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, HandshakeKind};
@@ -172,6 +172,22 @@ fn the_servers_order_decides_and_both_versions_are_spoken() {
         refused.text,
         "tls: client offered only unsupported versions"
     );
+}
+
+#[test]
+fn a_client_may_know_one_curve_only() {
+    let desk = Desk::new();
+    for curve in available(CURVES) {
+        let mut provider = algorithms::provider(&[], &[curve.to_owned()]).unwrap();
+        let secured = joined(&block(), &desk, desk.client(provider.clone(), None));
+        assert_eq!(secured.unwrap().version, "1.3", "{curve}");
+        provider
+            .cipher_suites
+            .retain(|suite| suite.tls13().is_none());
+        let secured = joined(&block(), &desk, desk.client(provider, None));
+        // ML-KEM came with TLS 1.3.
+        assert_eq!(secured.is_ok(), !curve.contains("MLKEM"), "{curve}");
+    }
 }
 
 #[test]
@@ -568,23 +584,25 @@ fn files_that_do_not_fit_are_named() {
         error("server.pem", "other.key"),
         "the private key in other.key does not match the public key in server.pem"
     );
-    let ca = |ca_file: Option<&str>| {
+    let ca = |verify: bool, ca_file: Option<&str>| {
         let tls = Tls {
-            verify: true,
+            verify,
             ca_file: ca_file.map(Into::into),
             ..block()
         };
         Acceptor::new(&tls, &desk).unwrap_err()
     };
-    assert_eq!(
-        ca(Some("gone.pem")),
-        "open gone.pem: no such file or directory"
-    );
-    assert_eq!(
-        ca(Some("server.key")),
-        "server.key has no certificate in it (PEM)"
-    );
-    assert_eq!(ca(None), "no authorities on this desk");
+    for verify in [true, false] {
+        assert_eq!(
+            ca(verify, Some("gone.pem")),
+            "open gone.pem: no such file or directory"
+        );
+        assert_eq!(
+            ca(verify, Some("server.key")),
+            "server.key has no certificate in it (PEM)"
+        );
+    }
+    assert_eq!(ca(true, None), "no authorities on this desk");
     let none = Acceptor::new(
         &Tls {
             certificates: Vec::new(),

@@ -179,8 +179,8 @@ fn what_can_be_chosen_is_named() {
             "error parsing tls config, 'cipher_suites' cannot be empty",
         ),
         (
-            "curve_preferences: [CurveP521]",
-            "curve preference CurveP521 is not supported; there are X25519MLKEM768, ",
+            "curve_preferences: [CurveP521, SecP384r1MLKEM1024]",
+            "curve preference SecP384r1MLKEM1024 is not supported; there are X25519MLKEM768, ",
         ),
         (
             "curve_preferences: [P256]",
