@@ -5,7 +5,7 @@
 
 use super::http2;
 use super::site::Site;
-use super::{Facts, HTTP2};
+use super::{Beside, Facts, HTTP2};
 use crate::base::log::{Level, Record};
 use futures_lite::future::or;
 use hyper::server::conn::http1;
@@ -42,9 +42,9 @@ const NICENESS: i32 = 10;
 /// # Errors
 /// When it cannot be made.
 pub(super) fn spawn(
-    socket: OwnedFd,
-    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+    door: Option<(OwnedFd, Option<watch::Receiver<Arc<ServerConfig>>>)>,
     facts: watch::Receiver<Arc<Facts>>,
+    beside: Option<Beside>,
     stop: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -58,7 +58,20 @@ pub(super) fn spawn(
             let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
             let logger = facts.borrow().logger.clone();
             let site = Rc::new(Site::new(facts));
-            let served = LocalSet::new().block_on(&runtime, serve(socket, tls, site, stop));
+            let local = LocalSet::new();
+            if let Some(beside) = beside {
+                local.spawn_local(beside(Rc::clone(&site)));
+            }
+            let served = local.block_on(&runtime, async {
+                match door {
+                    Some((socket, tls)) => serve(socket, tls, site, stop).await,
+                    None => {
+                        // Either way it is over.
+                        let _ = stop.await;
+                        Ok(())
+                    }
+                }
+            });
             if let Err(error) = served {
                 let text = format!("Error starting monitor: {error}");
                 logger.log(Record::new(Level::Error, text));

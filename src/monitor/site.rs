@@ -20,7 +20,7 @@ use tokio::sync::watch;
 /// Everything a page may ask. A page keeps the facts that it began with, though the server reads its configuration again
 /// meanwhile.
 #[derive(Clone, Debug)]
-pub(super) struct Site {
+pub struct Site {
     pub(super) facts: Arc<Facts>,
     newest: watch::Receiver<Arc<Facts>>,
     pub(super) surveyor: Rc<Surveyor>,

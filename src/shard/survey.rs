@@ -23,7 +23,7 @@ use crate::router::Traffic;
 use crate::session::client::Client;
 use crate::session::record::{ClosedConnection, ConnectionRecord, SubscriptionRecord, mentions};
 use crate::session::slow_consumer::SlowConsumer;
-use crate::subject::{Pattern, Subject};
+use crate::subject::{Pattern, Subject, covers, intersection};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -202,6 +202,12 @@ pub struct WantedSubscriptions {
     pub account: Option<AccountId>,
     /// Those that messages of this subject reach.
     pub subject: Option<Box<[u8]>>,
+    /// Those that hear nothing but what this pattern hears.
+    pub within: Option<Box<[u8]>>,
+    /// Those that hear something that this pattern hears.
+    pub meeting: Option<Box<[u8]>>,
+    /// Members of this queue group.
+    pub queue: Option<Box<[u8]>>,
 }
 
 impl Shard {
@@ -279,7 +285,8 @@ impl Shard {
         let ids = accounts.map(|(account, _)| account);
         let counts = ids.take(SURVEYED_ACCOUNTS).map(|account| AccountCounts {
             account,
-            subscriptions: self.router.interest().subscriptions_of(account),
+            subscriptions: self.router.interest().subscriptions_of(account)
+                - self.resident_subscriptions(account),
             ended: self.ended.of(account),
         });
         let counts: Vec<AccountCounts> = counts.collect();
@@ -348,7 +355,7 @@ impl Shard {
         let bound = self.seats.bound();
         let clients = (from..end.min(bound)).filter_map(|slot| match self.seats.get(slot) {
             Some(Seat::Serving(client)) => Some(&**client),
-            Some(Seat::Leaving) | None => None,
+            Some(Seat::Resident(_) | Seat::Leaving) | None => None,
         });
         (clients, (end < bound).then_some(end))
     }
@@ -400,6 +407,21 @@ impl Shard {
                 .subject
                 .as_ref()
                 .is_none_or(|subject| reaches(self.router.interest(), id, subject))
+            && self.is_related(id, wanted)
+    }
+
+    /// Whether what a subscription says is what is wanted, apart from who has it.
+    fn is_related(&self, id: SubscriptionId, wanted: &WantedSubscriptions) -> bool {
+        let interest = self.router.interest();
+        let pattern = interest.wish_of(id).1;
+        let holds = |wanted: &Option<Box<[u8]>>, relation: &dyn Fn(&[u8]) -> bool| {
+            wanted.as_ref().is_none_or(|wanted| relation(wanted))
+        };
+        holds(&wanted.within, &|outer| covers(outer, pattern))
+            && holds(&wanted.meeting, &|other| {
+                intersection(other, pattern).is_some()
+            })
+            && holds(&wanted.queue, &|queue| *interest.queue_of(id) == *queue)
     }
 
     /// Subscriptions as the monitor shows them.
@@ -415,7 +437,7 @@ impl Shard {
     fn owner(&self, slot: u32) -> Option<&Client> {
         match self.seats.get(slot) {
             Some(Seat::Serving(client)) => Some(client),
-            Some(Seat::Leaving) | None => None,
+            Some(Seat::Resident(_) | Seat::Leaving) | None => None,
         }
     }
 }

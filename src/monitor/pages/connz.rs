@@ -63,6 +63,8 @@ struct Wanted {
     mentioning: Option<Box<str>>,
     /// Only connections of a kind that does not exist yet.
     mqtt_only: bool,
+    /// Only connections with a subscription that hears something of this.
+    meeting: Option<Box<[u8]>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +116,12 @@ impl Wanted {
         if number > 0 {
             page.limit = 1;
         }
+        let meeting = some("filter_subject").filter(|filter| *filter != ">");
+        if meeting.is_some() && some("acc").is_none() {
+            let text = "filter by subject only valid with account filtering";
+            return Err(Refusal::Bad(text.to_owned()));
+        }
+        let meeting = meeting.map(|filter| filter.as_bytes().into());
         Ok(Wanted {
             sort,
             shown: Shown {
@@ -127,6 +135,7 @@ impl Wanted {
             account: some("acc").map(str::to_owned),
             mentioning: None,
             mqtt_only: some("mqtt_client").is_some(),
+            meeting,
         })
     }
 
@@ -212,6 +221,13 @@ impl Wanted {
         if self.mqtt_only {
             candidates.clear();
         }
+        if let Some(filter) = &self.meeting {
+            let numbers = meeting(site, scan, account, filter).await?;
+            candidates.retain(|one| match one.is {
+                Is::Open(..) => numbers.contains(&one.number),
+                Is::Closed(_) => true,
+            });
+        }
         Ok((candidates, total))
     }
 
@@ -290,6 +306,26 @@ impl Wanted {
         });
         Ok(entries.collect())
     }
+}
+
+/// The connections of an account that have a subscription which hears something of `filter`.
+async fn meeting(
+    site: &Site,
+    scan: &Scan<'_>,
+    account: Option<AccountId>,
+    filter: &[u8],
+) -> Result<HashSet<ClientNumber>, Refusal> {
+    let wanted = Arc::new(WantedSubscriptions {
+        account,
+        meeting: Some(filter.into()),
+        ..WantedSubscriptions::default()
+    });
+    let mut numbers = HashSet::new();
+    for shard in site.surveyor.shards() {
+        let found = scan.subscriptions(shard, &wanted, 0, SUBSCRIPTIONS_MAX);
+        numbers.extend(found.await?.0.iter().map(|record| record.client));
+    }
+    Ok(numbers)
 }
 
 /// The open connections of a page in full.

@@ -1,7 +1,7 @@
 //! The pages, one file each, and which path is which.
 
 mod absent;
-mod accounts;
+pub(super) mod accounts;
 mod connz;
 mod dashboard;
 mod healthz;
@@ -9,9 +9,12 @@ mod index;
 mod lanes;
 mod metrics;
 mod process;
+mod statistics;
 mod subsz;
 mod totals;
 mod varz;
+
+pub(super) use statistics::statistics;
 
 use super::query::Query;
 use super::reply::{Refusal, Reply};
@@ -53,6 +56,11 @@ pub(super) const PATHS: &[&str] = &[
     "/subsz",
     "/varz",
 ];
+
+/// What `/healthz` shows, with the status of its answer among it.
+pub(super) async fn health(site: &Site, query: &Query) -> Result<Vec<u8>, Refusal> {
+    healthz::with_code(site, query).await
+}
 
 /// Makes the page that is at one of [`PATHS`].
 pub(super) async fn page(path: &str, site: &Rc<Site>, query: &Query) -> Result<Reply, Refusal> {

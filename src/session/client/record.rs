@@ -37,6 +37,9 @@ impl Client {
         if let Some(Name::User(name) | Name::Nkey(name)) = &self.identity.name {
             return name;
         }
+        if !self.options.nkey.is_empty() {
+            return &self.options.nkey;
+        }
         match (self.options.user.as_str(), self.options.token.is_empty()) {
             ("", true) => "",
             ("", false) => "[REDACTED]",
