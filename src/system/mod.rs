@@ -60,8 +60,11 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// Accounts that are told of together when their time has come.
 const ACCOUNTS_AT_ONCE: usize = 256;
 
+/// Where to say whether the configuration has been taken over, and if not, why.
+pub type ReloadReply = oneshot::Sender<Result<(), String>>;
+
 /// Has the configuration read again, and says what came of it.
-pub struct AskReload(pub Box<dyn Fn(oneshot::Sender<Result<(), String>>) + Send>);
+pub struct AskReload(pub Box<dyn Fn(ReloadReply) + Send>);
 
 /// What the services need of the rest of the server.
 #[derive(Debug)]
@@ -126,7 +129,7 @@ impl Services {
 }
 
 impl std::ops::Deref for AskReload {
-    type Target = dyn Fn(oneshot::Sender<Result<(), String>>) + Send;
+    type Target = dyn Fn(ReloadReply) + Send;
 
     fn deref(&self) -> &Self::Target {
         &*self.0
