@@ -190,7 +190,7 @@ pub(crate) fn ask_as(
 }
 
 fn join(server: &Server, user: &str) -> RawClient {
-    let name = user.trim_end_matches(|c: char| c == '+');
+    let name = user.trim_end_matches('+');
     let options = json!({
         "verbose": false, "pedantic": false, "headers": true, "no_responders": true, "protocol": 1,
         "lang": "test", "version": "1.0", "name": name, "user": name, "pass": "p",
