@@ -18,7 +18,9 @@
 //! | [`session`] | protocol state of one peer, one file per role |
 //! | [`shard`] | the state machine of one core, sans-IO |
 //! | [`runtime`] | the world outside: threads, io_uring, sockets, clocks, log files |
+//! | [`monitor`] | HTTP monitoring: pages and metrics from what the shards answer |
 //! | [`supervisor`] | start, signals, lame duck, stop |
+//! | [`top`] | the view of `trunkline top`: it uses no other room |
 #![deny(unsafe_code)]
 
 pub mod account;
@@ -27,6 +29,7 @@ pub mod base;
 pub mod config;
 pub mod interest;
 pub mod mesh;
+pub mod monitor;
 pub mod protocol;
 pub mod router;
 pub mod runtime;
@@ -34,4 +37,5 @@ pub mod session;
 pub mod shard;
 pub mod subject;
 pub mod supervisor;
+pub mod top;
 pub mod wire;

@@ -6,6 +6,7 @@ use trunkline::config::{Action, CommandLineError, FileRequest, Identity, parse_c
 use trunkline::runtime::{probe, tls_files};
 use trunkline::supervisor::config_file::ProcessSurroundings;
 use trunkline::supervisor::{self, signal_command};
+use trunkline::top;
 
 // Outboxes and payloads are allocated on one core and often freed on another, many times a second; mimalloc's free
 // lists are made for that. The figures are in docs/performance.md.
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Action::Doctor => doctor(),
+        Action::Top(words) => ExitCode::from(top::run(&words)),
         Action::Signal(request) => match signal_command::send_signal(&identity, &request) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

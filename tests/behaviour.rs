@@ -73,8 +73,14 @@ mod idle_connections_cost_little;
 mod lame_duck;
 #[path = "behaviour/large_payloads_arrive_whole.rs"]
 mod large_payloads_arrive_whole;
+#[path = "behaviour/log_goes_to_syslog.rs"]
+mod log_goes_to_syslog;
 #[path = "behaviour/log_is_reopened.rs"]
 mod log_is_reopened;
+#[path = "behaviour/log_is_rotated.rs"]
+mod log_is_rotated;
+#[path = "behaviour/log_lines_as_json.rs"]
+mod log_lines_as_json;
 #[path = "behaviour/many_subscriptions_come_and_go.rs"]
 mod many_subscriptions_come_and_go;
 #[path = "behaviour/max_connections_is_global.rs"]
@@ -107,10 +113,16 @@ mod reload_is_refused;
 mod reload_loses_nothing;
 #[path = "behaviour/reload_takes_effect.rs"]
 mod reload_takes_effect;
+#[path = "behaviour/repeated_errors_are_counted.rs"]
+mod repeated_errors_are_counted;
 #[path = "behaviour/runs_of_messages.rs"]
 mod runs_of_messages;
+#[path = "behaviour/service_manager_is_told.rs"]
+mod service_manager_is_told;
 #[path = "behaviour/silent_clients_are_closed.rs"]
 mod silent_clients_are_closed;
+#[path = "behaviour/slow_consumer_is_explained.rs"]
+mod slow_consumer_is_explained;
 #[path = "behaviour/slow_consumer_pending.rs"]
 mod slow_consumer_pending;
 #[path = "behaviour/slow_consumer_write_deadline.rs"]
@@ -137,5 +149,7 @@ mod tls_handshakes;
 mod tls_slow_consumer;
 #[path = "behaviour/trace_shows_both_directions.rs"]
 mod trace_shows_both_directions;
+#[path = "behaviour/unix_socket.rs"]
+mod unix_socket;
 #[path = "behaviour/users_keep_to_their_permissions.rs"]
 mod users_keep_to_their_permissions;

@@ -10,7 +10,8 @@ use super::password::{Compared, Password, PasswordCheck};
 use super::permissions::Permissions;
 use super::signature::{verify_proxy, verify_user};
 use crate::base::ids::{AccountId, ClientNumber};
-use crate::config::authorization::{ConnectionType, Credentials};
+use crate::base::origin::Peer;
+use crate::config::authorization::{ConnectionType, Credentials, PeerRule};
 use crate::config::{self, Auth, Options};
 use crate::protocol::connect::ConnectOptions;
 use nkeys::KeyPair;
@@ -48,6 +49,8 @@ pub(super) enum Entry {
     Users {
         by_name: HashMap<Arc<str>, Arc<User>>,
         by_key: HashMap<Arc<str>, Arc<User>>,
+        /// Those of `by_name` that are proven by their processes, in the configuration's order.
+        by_peer: Vec<Arc<User>>,
     },
 }
 
@@ -58,10 +61,18 @@ pub(super) struct User {
     pub(super) identity: Identity,
     /// The user's name, where it can be read as one.
     subject: Option<DistinguishedName>,
-    /// `None` for nkey users.
-    password: Option<Password>,
+    proof: Proof,
     connection_types: Option<Vec<ConnectionType>>,
     pub(super) proxy_required: bool,
+}
+
+/// What proves that somebody is a user.
+#[derive(Debug)]
+enum Proof {
+    Password(Password),
+    /// Of a nonce, with the user's key.
+    Signature,
+    Process(PeerRule),
 }
 
 /// What a client says of itself, and what is known of its connection.
@@ -72,6 +83,8 @@ pub struct Claim<'a> {
     pub connection_type: ConnectionType,
     /// The client's, if it has shown one that is valid.
     pub certificate: Option<&'a CertificateFacts>,
+    /// The process that it is, if it came through a Unix socket.
+    pub peer: Option<&'a Peer>,
 }
 
 /// What becomes of a claim.
@@ -203,7 +216,8 @@ impl Directory {
             return None;
         };
         let user = by_name.get(self.anonymous.as_deref()?)?;
-        let may = !user.proxy_required && user.may_come_by(connection_type);
+        let is_process = matches!(user.proof, Proof::Process(_));
+        let may = !user.proxy_required && !is_process && user.may_come_by(connection_type);
         may.then(|| user.identity.clone())
     }
 
@@ -233,10 +247,13 @@ impl Directory {
             return Verdict::Refused(Refusal::ProxyRequired);
         }
         let identity = user.identity.clone();
-        match &user.password {
+        match &user.proof {
+            // Whoever comes is as good as anybody, but no process by that.
+            Proof::Process(rule) if rule.admits(claim.peer) => Verdict::Granted(identity),
+            Proof::Process(_) => SILENT,
             _ if is_anonymous => Verdict::Granted(identity),
-            Some(password) => decide(password.compare(&connect.password), identity),
-            None => match verify_user(&connect.nkey, claim.nonce, &connect.signature) {
+            Proof::Password(password) => decide(password.compare(&connect.password), identity),
+            Proof::Signature => match verify_user(&connect.nkey, claim.nonce, &connect.signature) {
                 Ok(()) => Verdict::Granted(identity),
                 Err(why) => Verdict::Refused(Refusal::Credentials(why)),
             },
@@ -245,7 +262,12 @@ impl Directory {
 
     /// The user that a client claims to be, and whether it is so for want of any claim.
     fn find(&self, claim: &Claim<'_>, tell: &mut dyn FnMut(String)) -> Option<(&User, bool)> {
-        let Entry::Users { by_name, by_key } = &self.entry else {
+        let Entry::Users {
+            by_name,
+            by_key,
+            by_peer,
+        } = &self.entry
+        else {
             return None;
         };
         let connect = claim.connect;
@@ -262,6 +284,17 @@ impl Directory {
             if let Some(user) = anonymous.and_then(|name| by_key.get(name)) {
                 return Some((user, true));
             }
+        }
+        if has_no_password && connect.nkey.is_empty() && claim.peer.is_some() {
+            let mut users = by_peer.iter();
+            if let Some(user) = users.find(|user| user.is_process(claim.peer)) {
+                return Some((user, false));
+            }
+        }
+        if let Some(user) = by_name.get(connect.user.as_str())
+            && user.is_process(claim.peer)
+        {
+            return Some((user, false));
         }
         if self.maps_certificates {
             return Some((find_by_certificate(by_name, claim, tell)?, false));
@@ -284,18 +317,28 @@ impl Entry {
             },
             Auth::Users(users) => {
                 let (mut by_name, mut by_key) = (HashMap::new(), HashMap::new());
+                let mut by_peer = Vec::new();
                 for user in users {
                     let name: Arc<str> = user.name().into();
                     let (named, all) = match &user.credentials {
-                        Credentials::Password { .. } => (Name::User(name.clone()), &mut by_name),
+                        Credentials::Password { .. } | Credentials::Process { .. } => {
+                            (Name::User(name.clone()), &mut by_name)
+                        }
                         Credentials::Nkey(_) => (Name::Nkey(name.clone()), &mut by_key),
                     };
                     let before = old.and_then(|old| old.user(&named));
                     let before = before.filter(|before| before.written == *user);
                     let kept = before.map_or_else(|| Arc::new(User::new(user, named)), Arc::clone);
+                    if matches!(kept.proof, Proof::Process(_)) {
+                        by_peer.push(Arc::clone(&kept));
+                    }
                     all.insert(name, kept);
                 }
-                Entry::Users { by_name, by_key }
+                Entry::Users {
+                    by_name,
+                    by_key,
+                    by_peer,
+                }
             }
         }
     }
@@ -329,9 +372,10 @@ impl Entry {
 
 impl User {
     fn new(user: &config::User, name: Name) -> User {
-        let password = match &user.credentials {
-            Credentials::Password { password, .. } => Some(password),
-            Credentials::Nkey(_) => None,
+        let proof = match &user.credentials {
+            Credentials::Password { password, .. } => Proof::Password(Password::new(password)),
+            Credentials::Nkey(_) => Proof::Signature,
+            Credentials::Process { rule, .. } => Proof::Process(*rule),
         };
         let subject = match &name {
             Name::User(name) => DistinguishedName::parse(name),
@@ -348,10 +392,15 @@ impl User {
                     .map(|permissions| Arc::new(Permissions::new(permissions))),
                 name: Some(name),
             },
-            password: password.map(Password::new),
+            proof,
             connection_types: user.connection_types.clone(),
             proxy_required: user.proxy_required,
         }
+    }
+
+    /// Whether the kernel says that this process is the user.
+    fn is_process(&self, peer: Option<&Peer>) -> bool {
+        matches!(&self.proof, Proof::Process(rule) if rule.admits(peer))
     }
 
     pub(super) fn may_come_by(&self, connection_type: ConnectionType) -> bool {

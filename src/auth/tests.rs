@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::base::ids::{AccountId, ClientNumber};
-use crate::config::authorization::{ConnectionType, Credentials};
+use crate::base::origin::Peer;
+use crate::config::authorization::{ConnectionType, Credentials, PeerRule};
 use crate::config::tls::{HandshakeFirst, TlsVersion};
 use crate::config::{Auth, Options, Secret, Tls, User};
 use crate::protocol::connect::ConnectOptions;
@@ -47,6 +48,7 @@ fn ask(directory: &Directory, json: &str) -> Verdict {
         nonce: nonce.as_ref(),
         connection_type: ConnectionType::Standard,
         certificate: None,
+        peer: None,
     })
 }
 
@@ -329,6 +331,7 @@ fn a_certificate_takes_the_place_of_a_name() {
             nonce: None,
             connection_type: ConnectionType::Standard,
             certificate,
+            peer: None,
         });
         match verdict {
             Verdict::Granted(identity) => identity.name,
@@ -358,4 +361,92 @@ fn a_check_is_wanted_while_its_claimant_lives() {
     assert!(check.is_wanted() && check.clone().is_wanted());
     drop(claimant);
     assert!(!check.is_wanted());
+}
+
+#[test]
+fn processes_are_users_by_the_kernels_word() {
+    let process = |name: &str, of: Option<u32>, group: Option<u32>| User {
+        credentials: Credentials::Process {
+            name: name.to_owned(),
+            rule: PeerRule { user: of, group },
+        },
+        ..user("", "")
+    };
+    let auth = Auth::Users(vec![
+        user("ann", "p"),
+        process("admin", Some(0), None),
+        process("dba", Some(1000), Some(50)),
+        process("staff", None, Some(20)),
+        process("nobody", None, None),
+    ]);
+    let users = directory(|options| options.auth = auth.clone());
+    let mapped = directory(|options| {
+        options.auth = auth.clone();
+        options.tls = Some(Tls {
+            verify: true,
+            map: true,
+            ..Tls::default()
+        });
+    });
+    let peer = |user, group, groups: &[u32]| Peer {
+        pid: 1,
+        user,
+        group,
+        groups: groups.to_vec(),
+    };
+    let certificate = CertificateFacts {
+        emails: vec!["admin".to_owned()],
+        ..CertificateFacts::default()
+    };
+    let who = |directory: &Directory, json: &str, peer: Option<&Peer>| {
+        let mut connect = ConnectOptions::default();
+        connect.merge(json.as_bytes()).expect("json");
+        let verdict = directory.examine(&Claim {
+            connect: &connect,
+            nonce: None,
+            connection_type: ConnectionType::Standard,
+            // A connection is of one kind.
+            certificate: peer.is_none().then_some(&certificate),
+            peer,
+        });
+        match verdict {
+            Verdict::Granted(identity) => match identity.name {
+                Some(Name::User(name)) => name.to_string(),
+                other => panic!("{other:?} is no user"),
+            },
+            _ => "-".to_owned(),
+        }
+    };
+    let (root, both) = (peer(0, 0, &[]), peer(1000, 7, &[20, 50]));
+    let (half, stranger) = (peer(1000, 20, &[]), peer(1001, 7, &[]));
+    for (json, from, wanted) in [
+        ("{}", Some(&root), "admin"),
+        ("{}", Some(&both), "dba"),
+        (r#"{"user":"staff"}"#, Some(&both), "staff"),
+        ("{}", Some(&half), "staff"),
+        (r#"{"user":"dba"}"#, Some(&half), "-"),
+        (r#"{"user":"admin"}"#, Some(&both), "-"),
+        ("{}", Some(&stranger), "-"),
+        (r#"{"user":"nobody"}"#, Some(&stranger), "-"),
+        ("{}", None, "-"),
+        (r#"{"user":"admin"}"#, None, "-"),
+        (r#"{"user":"admin","pass":""}"#, None, "-"),
+    ] {
+        assert_eq!(who(&users, json, from), wanted, "{json} {from:?}");
+        assert_eq!(who(&mapped, json, from), wanted, "mapped: {json} {from:?}");
+    }
+    let ann = r#"{"user":"ann","pass":"p"}"#;
+    assert_eq!(who(&users, ann, Some(&root)), "ann");
+    assert_eq!(
+        who(&mapped, ann, Some(&root)),
+        "-",
+        "users of certificates have no passwords that count"
+    );
+    // Whoever forgets that the configuration refuses it lets nobody in.
+    let open = directory(|options| {
+        options.auth = auth.clone();
+        options.no_auth_user = Some("admin".to_owned());
+    });
+    assert_eq!(who(&open, "{}", None), "-");
+    assert!(open.greet(ConnectionType::Standard).is_none());
 }

@@ -26,6 +26,11 @@ impl Now {
         Now(self.0.saturating_add(nanos(by)))
     }
 
+    /// Nanoseconds since the origin.
+    pub fn nanos(self) -> u64 {
+        self.0
+    }
+
     /// How long ago `earlier` was; zero when it lies ahead.
     pub fn since(self, earlier: Now) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -53,6 +53,23 @@ pub const PAUSE_CREDIT_MAX: Duration = Duration::from_millis(20);
 /// own pace, one that takes 10 MB/s for 2 % of the time.
 pub const PAUSE_EARNED_BY_BYTES: usize = 512 * 1024;
 
+/// Connections that a shard looks at in one turn for the monitor: some 50 µs when none of them is in the cache.
+pub const SURVEYED_CONNECTIONS: u32 = 1024;
+
+/// Accounts that a shard tells of in one turn for the monitor.
+pub const SURVEYED_ACCOUNTS: usize = 1024;
+
+/// Connections that a shard describes in full in one turn for the monitor.
+pub const SURVEYED_RECORDS: usize = 256;
+
+/// Subscriptions that a shard looks at in one turn for the monitor, and of these, how many it describes.
+pub const SURVEYED_SUBSCRIPTIONS: u32 = 4096;
+pub const SURVEYED_SUBSCRIPTION_RECORDS: usize = 512;
+
+/// Subscriptions that are remembered of one closed connection, and of all closed connections of one shard.
+pub const CLOSED_SUBSCRIPTIONS_MAX: usize = 1000;
+pub const CLOSED_SUBSCRIPTIONS_OF_ALL_MAX: usize = 100_000;
+
 /// Publishers that one outbox remembers having paused; the pauses of further ones end by themselves.
 pub const FEEDERS_MAX: usize = 64;
 

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod ids;
 pub mod limits;
 pub mod log;
+pub mod origin;
 pub mod rng;
 pub mod slab;
 pub mod small_bytes;

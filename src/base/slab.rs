@@ -47,16 +47,21 @@ impl<T> Slab<T> {
         self.len == 0
     }
 
-    /// The key that the next insert will give.
-    pub fn next_key(&self) -> u32 {
-        if self.vacant != NONE {
-            return self.vacant;
-        }
+    /// All keys lie below this one.
+    pub fn bound(&self) -> u32 {
         let taken = self
             .chunks
             .last()
             .map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len());
         u32::try_from(taken).expect("fewer than 2^32 entries")
+    }
+
+    /// The key that the next insert will give.
+    pub fn next_key(&self) -> u32 {
+        if self.vacant != NONE {
+            return self.vacant;
+        }
+        self.bound()
     }
 
     /// Stores `value` and names it.

@@ -4,6 +4,7 @@
 
 use super::Secret;
 use crate::base::ids::AccountId;
+use crate::base::origin::Peer;
 use std::time::Duration;
 
 /// Who may connect.
@@ -37,7 +38,7 @@ impl User {
     /// The user's name or nkey.
     pub fn name(&self) -> &str {
         match &self.credentials {
-            Credentials::Password { name, .. } => name,
+            Credentials::Password { name, .. } | Credentials::Process { name, .. } => name,
             Credentials::Nkey(key) => key,
         }
     }
@@ -54,6 +55,29 @@ pub enum Credentials {
     Password { name: String, password: Secret },
     /// A public user nkey (`U…`), which signs a nonce.
     Nkey(String),
+    /// Whoever runs a certain process of this machine and comes through the Unix socket: the kernel vouches for it.
+    Process { name: String, rule: PeerRule },
+}
+
+/// Which processes are a user. At least one of the two is set, and both must hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerRule {
+    /// The user that the process runs as.
+    pub user: Option<u32>,
+    /// A group that it is in.
+    pub group: Option<u32>,
+}
+
+impl PeerRule {
+    /// Whether this is such a process. What is none is not.
+    pub fn admits(&self, peer: Option<&Peer>) -> bool {
+        let Some(peer) = peer else {
+            return false;
+        };
+        (self.user.is_some() || self.group.is_some())
+            && self.user.is_none_or(|user| user == peer.user)
+            && self.group.is_none_or(|group| peer.is_in_group(group))
+    }
 }
 
 /// What a user may publish and subscribe to.

@@ -35,6 +35,8 @@ pub enum Action {
     Signal(SignalRequest),
     /// Look at the machine and say whether the server can run on it.
     Doctor,
+    /// Show what a server does; the words that follow say which and how.
+    Top(Vec<String>),
 }
 
 /// `--signal command[=target]`.
@@ -107,7 +109,7 @@ pub fn parse_command_line(
     arguments: &[OsString],
 ) -> Result<Action, CommandLineError> {
     let named = |text: String| CommandLineError(format!("{}: {text}", identity.program));
-    let (mentions, word) = mentions(normalise(arguments)?)?;
+    let (mentions, mut words) = mentions(normalise(arguments)?)?;
     let mut draft = Draft::default();
     let mut requests = Requests::default();
     for mention in &mentions {
@@ -133,14 +135,15 @@ pub fn parse_command_line(
     if requests.tls_help {
         return Ok(Action::Help(tls_help_text()));
     }
-    match word.as_deref().map(str::to_lowercase).as_deref() {
+    match words.first().map(|word| word.to_lowercase()).as_deref() {
         None => {}
         Some("version") => return Ok(Action::Version),
         Some("help") => return Ok(Action::Help(help_text(identity))),
         Some("doctor") => return Ok(Action::Doctor),
+        Some("top") => return Ok(Action::Top(words.split_off(1))),
         Some(_) => {
-            let word = word.unwrap_or_default();
-            return Err(named(format!("unrecognized command: {}", go_quote(&word))));
+            let text = format!("unrecognized command: {}", go_quote(&words[0]));
+            return Err(named(text));
         }
     }
     if let Some(text) = requests.signal {
@@ -281,8 +284,8 @@ fn normalise(arguments: &[OsString]) -> Result<Vec<String>, CommandLineError> {
     Ok(normal)
 }
 
-/// clap's reading of the normal form: the flags in their order, and the first word that is none.
-fn mentions(words: Vec<String>) -> Result<(Vec<Mention>, Option<String>), CommandLineError> {
+/// clap's reading of the normal form: the flags in their order, and the words behind them.
+fn mentions(words: Vec<String>) -> Result<(Vec<Mention>, Vec<String>), CommandLineError> {
     let matches = command()
         .try_get_matches_from(words)
         .map_err(|error| CommandLineError(error.to_string().trim_end().to_owned()))?;
@@ -307,12 +310,12 @@ fn mentions(words: Vec<String>) -> Result<(Vec<Mention>, Option<String>), Comman
         }
     }
     mentions.sort_by_key(|(index, _)| *index);
-    let word = matches
-        .get_many::<String>(WORDS)
-        .and_then(|mut words| words.next().cloned());
+    let words = matches.get_many::<String>(WORDS);
     Ok((
         mentions.into_iter().map(|(_, mention)| mention).collect(),
-        word,
+        words
+            .map(|words| words.cloned().collect())
+            .unwrap_or_default(),
     ))
 }
 

@@ -67,6 +67,7 @@ impl Draft {
             auth_timeout,
             tls_flags,
         } = self;
+        listen_on_unix_socket(&mut options)?;
         options.tls = tls_flags.apply(options.tls)?;
         match (auth_timeout, &options.tls) {
             (Some(timeout), _) => options.auth_timeout = timeout,
@@ -147,6 +148,30 @@ impl TlsFlags {
         }))
     }
 }
+
+/// An address written as `unix:<path>` is that of a Unix socket, and then there is no port.
+///
+/// # Errors
+/// When there would be two of them.
+fn listen_on_unix_socket(options: &mut Options) -> Result<(), Contradiction> {
+    let Some(path) = options.host.strip_prefix(UNIX_PREFIX) else {
+        return Ok(());
+    };
+    if options.unix_socket.is_some() {
+        return Err(Contradiction {
+            keys: &["listen", "host", "unix_socket"],
+            text: "there can be one Unix socket only, as address or as unix_socket".to_owned(),
+        });
+    }
+    options.unix_socket = Some(path.into());
+    options.listens_on_tcp = false;
+    // For what takes the clients' address when it has none of its own.
+    options.host = "127.0.0.1".to_owned();
+    Ok(())
+}
+
+/// What the path of a Unix socket is written behind, where an address could be.
+pub(super) const UNIX_PREFIX: &str = "unix:";
 
 /// Adds a user of `$G` for clients without credentials, and gives its name.
 fn add_anybody(users: &mut Vec<User>) -> String {

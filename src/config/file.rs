@@ -33,6 +33,7 @@ use super::go_text::go_quote;
 use super::language::{
     Document, Entry, Fault, List, Map, Position, Surroundings, Value, digest, parse,
 };
+use super::system_names;
 use super::table::{Kind, Row, Shape, Sort, find_key, is_section, rows};
 use super::{ConfigFile, Contradiction, Draft, Options};
 use gathered::Gathered;
@@ -76,7 +77,7 @@ impl FileRequest {
         known: &[Account],
     ) -> Result<Configured, Vec<Fault>> {
         let document = parse(&self.path, surroundings).map_err(|fault| vec![fault])?;
-        let mut reader = Reader::new(&document, known);
+        let mut reader = Reader::new(&document, known, surroundings);
         if document.root.is_empty() {
             let text = format!("{}: config has no values or is empty", self.path);
             reader.warnings.push(Fault::general(text));
@@ -115,12 +116,30 @@ impl FileRequest {
 #[derive(Debug)]
 pub struct Reader<'a> {
     document: &'a Document,
+    machine: Machine<'a>,
     draft: Draft,
     gathered: Gathered,
     /// The rows that were set, and by which key.
     seen: Vec<(&'static Row, Position)>,
     faults: Vec<Fault>,
     warnings: Vec<Fault>,
+}
+
+/// The files that list the users and groups of this machine.
+struct Machine<'a>(&'a dyn Surroundings);
+
+impl fmt::Debug for Machine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Machine")
+    }
+}
+
+impl Machine<'_> {
+    /// The number of a user or group that one of its files may list.
+    fn number(&self, text: &str, file: &str) -> Option<u32> {
+        let listed = self.0.read(file).unwrap_or_default();
+        system_names::number(text, &listed)
+    }
 }
 
 /// A block, or a part of one, as it stands in the file: its value is of its row's shape.
@@ -200,9 +219,14 @@ struct Placed<T> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(document: &'a Document, known: &[Account]) -> Reader<'a> {
+    fn new(
+        document: &'a Document,
+        known: &[Account],
+        surroundings: &'a dyn Surroundings,
+    ) -> Reader<'a> {
         Reader {
             document,
+            machine: Machine(surroundings),
             draft: Draft::default(),
             gathered: Gathered::new(known),
             seen: Vec::new(),

@@ -11,7 +11,9 @@ use super::tls::{CIPHER_SUITES, CURVES, available};
 /// The whole text that `--help` prints.
 pub(super) fn help_text(identity: &Identity) -> String {
     let program = &identity.program;
-    let mut text = format!("\nUsage: {program} [options]\n       {program} doctor\n");
+    let mut text = format!(
+        "\nUsage: {program} [options]\n       {program} doctor\n       {program} top [URL]\n"
+    );
     for (group, title) in HEADINGS {
         let _ = write!(text, "\n{title}:\n");
         for row in TABLE
@@ -92,6 +94,7 @@ pub(super) const HEADINGS: &[(Group, &str)] = &[
     (Group::Authorization, "Authorization Options"),
     (Group::Tls, "TLS Options"),
     (Group::Limits, "Limits"),
+    (Group::Monitor, "Monitoring Options"),
     (Group::Shards, "Shard Options"),
     (Group::Common, "Common Options"),
 ];

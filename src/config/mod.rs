@@ -16,10 +16,12 @@ pub mod go_text;
 mod help;
 pub mod identity;
 pub mod language;
+pub mod log;
 pub mod reference;
 pub mod reload;
 pub mod secret;
 pub mod size;
+pub mod system_names;
 pub mod table;
 pub mod tls;
 
@@ -36,6 +38,7 @@ pub use command_line::{
 pub use draft::{Draft, is_anybody};
 pub use file::{Configured, FileRequest};
 pub use identity::Identity;
+pub use log::{LogFormat, RemoteSyslog};
 pub use secret::Secret;
 pub use tls::Tls;
 
@@ -55,6 +58,14 @@ pub struct Options {
     pub host: String,
     /// Port for clients; 0 lets the kernel choose (written `-1`, as nats-server wants it).
     pub port: u16,
+    /// Whether to listen there at all; not where `host` was written as `unix:…`.
+    pub listens_on_tcp: bool,
+    /// A Unix socket to listen on.
+    pub unix_socket: Option<PathBuf>,
+    /// Its permissions.
+    pub unix_socket_mode: u32,
+    /// Its group, by name or number; `None` is that of the process.
+    pub unix_socket_group: Option<String>,
     /// The configured name; none means the server's id.
     pub server_name: Option<String>,
     /// `host[:port]` that INFO shows in place of the listening address.
@@ -74,6 +85,13 @@ pub struct Options {
     pub log_file: Option<PathBuf>,
     /// Size at which the log file is set aside and a new one begun; 0 is never.
     pub log_size_limit: u64,
+    /// Log files to keep, the one in use included; 0 is all of them.
+    pub log_files_max: u32,
+    /// Log to the system's own syslog, unless there is a log file.
+    pub syslog: bool,
+    /// Log to this syslog server, unless there is a log file.
+    pub remote_syslog: Option<RemoteSyslog>,
+    pub log_format: LogFormat,
     /// Bytes of a message shown in a trace line; 0 is all of them.
     pub max_traced_msg_len: usize,
 
@@ -119,6 +137,17 @@ pub struct Options {
     /// Always shorter than `lame_duck_duration`.
     pub lame_duck_grace_period: Duration,
 
+    /// Where to serve HTTP for monitoring; empty is `host`.
+    pub monitor_host: String,
+    /// `None` is no HTTP; 0 lets the kernel choose.
+    pub monitor_port: Option<u16>,
+    /// The same for HTTPS. Only one of the two can be served.
+    pub monitor_https_port: Option<u16>,
+    /// As it was written: with or without slashes at its ends.
+    pub monitor_base_path: String,
+    /// Closed connections that the monitor can show.
+    pub max_closed_clients: usize,
+
     /// Shards to run; none means one per core of the affinity mask.
     pub shards: Option<u8>,
     /// Microseconds a shard spins before it parks; 0 turns spinning off.
@@ -146,6 +175,12 @@ impl Options {
             }
             _ => {}
         }
+        if self.unix_socket.is_none() && self.has_processes() {
+            warnings.push(
+                "Users with peer_user or peer_group cannot connect: there is no unix_socket"
+                    .to_owned(),
+            );
+        }
         if self.lame_duck_duration < LAME_DUCK_DURATION_MIN {
             warnings.push(format!(
                 "lame_duck_duration of {} is below nats-server's minimum of {}",
@@ -156,6 +191,26 @@ impl Options {
         warnings
     }
 
+    /// Whether anybody can look at the pages.
+    pub fn is_monitored(&self) -> bool {
+        self.monitor_port.is_some() || self.monitor_https_port.is_some()
+    }
+
+    /// Address of the monitoring port: that for clients, unless it has its own.
+    pub fn monitor_host(&self) -> &str {
+        if self.monitor_host.is_empty() {
+            &self.host
+        } else {
+            &self.monitor_host
+        }
+    }
+
+    /// Whether there are users who are proven by their processes.
+    fn has_processes(&self) -> bool {
+        let is_process = |user: &User| matches!(user.credentials, Credentials::Process { .. });
+        matches!(&self.auth, Auth::Users(users) if users.iter().any(is_process))
+    }
+
     /// Whether a password would be better as its bcrypt hash. Users whom their certificates name need none.
     fn has_plain_password(&self, auth: &Auth) -> bool {
         let by_certificate = self.tls.as_ref().is_some_and(|tls| tls.map);
@@ -163,7 +218,7 @@ impl Options {
             Auth::None | Auth::Token(_) => false,
             Auth::UserPassword { password, .. } => !password.looks_like_bcrypt(),
             Auth::Users(users) => users.iter().any(|user| match &user.credentials {
-                Credentials::Nkey(_) => false,
+                Credentials::Nkey(_) | Credentials::Process { .. } => false,
                 Credentials::Password { name, password } if password.is_empty() => {
                     !by_certificate && !is_anybody(name)
                 }
@@ -201,8 +256,24 @@ impl Options {
             let text = "server name cannot contain spaces".to_owned();
             return contradiction(&["server_name"], text);
         }
+        if let Some(path) = &self.unix_socket {
+            let bytes = path.as_os_str().as_encoded_bytes();
+            if !(1..=UNIX_PATH_BYTES_MAX).contains(&bytes.len()) || bytes.contains(&0) {
+                let text = format!(
+                    "unix_socket: expected a path of 1 to {UNIX_PATH_BYTES_MAX} bytes, not {}",
+                    bytes.len()
+                );
+                return contradiction(&["unix_socket"], text);
+            }
+        }
         if let Some(name) = &self.no_auth_user {
+            let is_process = |user: &User| {
+                user.is_called(name) && matches!(user.credentials, Credentials::Process { .. })
+            };
             let text = match &self.auth {
+                Auth::Users(users) if users.iter().any(is_process) => {
+                    "is a user with peer_user or peer_group, whom nobody else can be"
+                }
                 Auth::Users(users) if users.iter().any(|user| user.is_called(name)) => {
                     return Ok(());
                 }
@@ -223,6 +294,10 @@ impl Options {
             config_file: None,
             host: String::new(),
             port: 0,
+            listens_on_tcp: true,
+            unix_socket: None,
+            unix_socket_mode: 0,
+            unix_socket_group: None,
             server_name: None,
             client_advertise: None,
             pid_file: None,
@@ -235,6 +310,10 @@ impl Options {
             logtime_utc: false,
             log_file: None,
             log_size_limit: 0,
+            log_files_max: 0,
+            syslog: false,
+            remote_syslog: None,
+            log_format: LogFormat::default(),
             max_traced_msg_len: 0,
             max_payload: 0,
             max_pending: 0,
@@ -260,6 +339,11 @@ impl Options {
             no_fast_producer_stall: false,
             lame_duck_duration: Duration::ZERO,
             lame_duck_grace_period: Duration::ZERO,
+            monitor_host: String::new(),
+            monitor_port: None,
+            monitor_https_port: None,
+            monitor_base_path: String::new(),
+            max_closed_clients: 0,
             shards: None,
             spin_us: 0,
             linger_us: 0,
@@ -346,6 +430,9 @@ impl HostPort {
 /// Below this nats-server's configuration file refuses `lame_duck_duration`. Its command line has no such flag;
 /// ours has, and takes less with a warning, so that tests need not wait.
 pub const LAME_DUCK_DURATION_MIN: Duration = Duration::from_secs(30);
+
+/// What the kernel takes for the path of a socket.
+const UNIX_PATH_BYTES_MAX: usize = 107;
 
 /// Above this nats-server warns.
 const MAX_PAYLOAD_UNWARNED: u32 = 8 * 1024 * 1024;

@@ -65,7 +65,10 @@ use Change::{Lists, Live, Never, Rarely};
 #[rustfmt::skip] // One option reads best as one or two lines.
 static COMPARED: &[Compared] = &[
     Compared("server_name", Never("ServerName", |o| o.server_name.clone().unwrap_or_default())),
-    Compared("host", Never("Host", |o| o.host.clone())),
+    Compared("host", Never("Host", |o| match (&o.unix_socket, o.listens_on_tcp) {
+        (Some(path), false) => format!("unix:{}", path.display()),
+        _ => o.host.clone(),
+    })),
     Compared("port", Never("Port", |o| o.port.to_string())),
     Compared("client_advertise", Live(|old, new| {
         let shown = new.client_advertise.as_ref().map(HostPort::to_string);
@@ -105,6 +108,10 @@ static COMPARED: &[Compared] = &[
         told_as("ping_interval", old.ping_interval, new.ping_interval, |span| GoDuration(span).to_string())
     })),
     Compared("ping_max", Live(|old, new| told("ping_max", old.ping_max, new.ping_max))),
+    Compared("http", Never("HTTPHost", |o| o.monitor_host().to_owned())),
+    Compared("http_port", Never("HTTPPort", |o| asked_port(o.monitor_port))),
+    Compared("http_base_path", Never("HTTPBasePath", |o| o.monitor_base_path.clone())),
+    Compared("https_port", Never("HTTPSPort", |o| asked_port(o.monitor_https_port))),
     Compared("authorization.timeout", Live(|old, new| {
         told_as("authorization timeout", old.auth_timeout, new.auth_timeout, |span| span.as_secs_f64().to_string())
     })),
@@ -123,18 +130,33 @@ static COMPARED: &[Compared] = &[
     Compared("ports_file_dir", Live(|old, new| told_path("ports_file_dir", &old.ports_file_dir, &new.ports_file_dir))),
     Compared("log_file", Live(|old, new| told_path("log_file", &old.log_file, &new.log_file))),
     Compared("log_size_limit", Never("LogSizeLimit", |o| o.log_size_limit.to_string())),
+    Compared("logfile_max_num", Never("LogMaxFiles", |o| o.log_files_max.to_string())),
+    Compared("syslog", Live(|old, new| told("syslog", old.syslog, new.syslog))),
+    Compared("remote_syslog", Live(|old, new| {
+        changed(&old.remote_syslog, &new.remote_syslog, || {
+            let server = new.remote_syslog.as_ref().map(ToString::to_string);
+            format!("Reloaded: remote_syslog = {}", server.unwrap_or_default())
+        })
+    })),
     Compared("tls", Rarely(tls_that_stays)),
     Compared("tls", Lists(tls)),
     Compared("allow_non_tls", Never("AllowNonTLS", |o| o.allow_non_tls.to_string())),
     Compared("write_deadline", Live(|old, new| {
         told_as("write_deadline", old.write_deadline, new.write_deadline, |span| GoDuration(span).to_string())
     })),
+    Compared("max_closed_clients", Never("MaxClosedClients", |o| o.max_closed_clients.to_string())),
     Compared("lame_duck_duration", Never("LameDuckDuration", |o| GoDuration(o.lame_duck_duration).to_string())),
     Compared("lame_duck_grace_period",
         Never("LameDuckGracePeriod", |o| GoDuration(o.lame_duck_grace_period).to_string())),
     Compared("max_traced_msg_len", Live(|old, new| told("max_traced_msg_len", old.max_traced_msg_len, new.max_traced_msg_len))),
     Compared("proxies", Lists(proxies)),
     // nats-server has none of these.
+    Compared("unix_socket", Never("UnixSocket", |o| {
+        o.unix_socket.as_ref().map_or_else(String::new, |path| path.display().to_string())
+    })),
+    Compared("unix_socket_mode", Never("UnixSocketMode", |o| format!("{:04o}", o.unix_socket_mode))),
+    Compared("unix_socket_group", Never("UnixSocketGroup", |o| o.unix_socket_group.clone().unwrap_or_default())),
+    Compared("log_format", Live(|old, new| told("log_format", old.log_format, new.log_format))),
     Compared("shards", Never("Shards", |o| o.shards.map_or_else(|| "auto".to_owned(), |count| count.to_string()))),
     Compared("spin_us", Never("SpinUs", |o| o.spin_us.to_string())),
     Compared("linger_us", Never("LingerUs", |o| o.linger_us.to_string())),
@@ -143,10 +165,20 @@ static COMPARED: &[Compared] = &[
 /// Rows whose changes are told by another one.
 #[cfg(test)]
 const TOLD_ELSEWHERE: &[(&str, &str)] = &[
+    ("https", "http"),
     ("listen", "host"),
     ("authorization.default_permissions", "authorization.users"),
     ("mappings", "accounts"),
 ];
+
+/// A port of the monitor as nats-server keeps it: none is 0, any is -1.
+fn asked_port(port: Option<u16>) -> String {
+    match port {
+        None => "0".to_owned(),
+        Some(0) => "-1".to_owned(),
+        Some(port) => port.to_string(),
+    }
+}
 
 fn not_supported(field: &str, old: &str, new: &str) -> String {
     format!("config reload not supported for {field}: old={old}, new={new}")

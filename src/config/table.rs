@@ -15,7 +15,7 @@ use self::blocks::{ANY, BLOCKS, LIST, LIST_OR_MAP, MAP, TEXT};
 use super::duration::{GoDuration, parse_duration};
 use super::file::{Field, Reader, accounts, mappings, permissions, proxies, tls, users};
 use super::size::parse_size;
-use super::{Draft, HostPort, LAME_DUCK_DURATION_MIN, Secret};
+use super::{Draft, HostPort, LAME_DUCK_DURATION_MIN, LogFormat, RemoteSyslog, Secret};
 use crate::base::limits::SHARDS_MAX;
 
 pub mod blocks;
@@ -128,6 +128,7 @@ pub enum Group {
     Authorization,
     Tls,
     Limits,
+    Monitor,
     Shards,
     Common,
     Unsupported,
@@ -343,6 +344,11 @@ fn fit<T: TryFrom<i64>>(value: i64) -> T {
     T::try_from(value).unwrap_or_else(|_| unreachable!("{value} passed its row's range"))
 }
 
+/// None at all for 0, and a free one for -1, as nats-server has it.
+fn monitor_port(value: i64) -> Option<u16> {
+    (value != 0).then(|| fit(value.max(0)))
+}
+
 fn some_text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -419,6 +425,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The index and the lanes keep lengths of subjects and arguments in 16 bits (nats-server: 31).
 const CONTROL_LINE_MAX: i64 = 65_535;
 
+/// Of some 500 bytes each, if they are ever needed.
+const CLOSED_MAX: i64 = 1_000_000;
+
 /// Longer spinning is a busy core, not a short cut.
 const SPIN_US_MAX: i64 = 10_000;
 /// Measured, see docs on performance; as is [`LINGER_US_DEFAULT`].
@@ -445,7 +454,21 @@ pub static TABLE: &[Row] = &[
             let host = if host.is_empty() { "0.0.0.0" } else { host };
             draft.options.host = host.to_owned();
             draft.options.port = fit(port.max(0));
-        }), "Address and port for clients in one").config(&["listen"], Reload::Refused),
+        }), "Address and port for clients in one; or unix:/path, for a Unix socket alone").config(&["listen"], Reload::Refused),
+    row(Group::Server, &["unix_socket"], "<path>",
+        Kind::Text(|draft, text| { draft.options.unix_socket = some_text(text).map(Into::into); Ok(()) }),
+        "Unix socket for clients, beside the port").config(&["unix_socket"], Reload::Refused),
+    row(Group::Server, &["unix_socket_mode"], "<mode>",
+        Kind::Text(|draft, text| {
+            let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+            draft.options.unix_socket_mode = mode.ok_or("expected permissions such as 0660")?;
+            Ok(())
+        }), "Permissions of the Unix socket, in octal digits").default("0660")
+        .config(&["unix_socket_mode"], Reload::Refused),
+    row(Group::Server, &["unix_socket_group"], "<group>",
+        Kind::Text(|draft, text| { draft.options.unix_socket_group = some_text(text); Ok(()) }),
+        "Group of the Unix socket, by name or number (default: that of the process)")
+        .config(&["unix_socket_group"], Reload::Refused),
     row(Group::Server, &["n", "name", "server_name"], "<server_name>",
         Kind::Text(|draft, text| { draft.options.server_name = some_text(text); Ok(()) }),
         "Server name (default: auto)").config(&["server_name"], Reload::Refused),
@@ -517,6 +540,25 @@ pub static TABLE: &[Row] = &[
         Kind::Size(0..=i64::MAX, Zero::Itself, |draft, value| draft.options.log_size_limit = fit(value)),
         "Logfile size at which a new one is begun (default: never)")
         .config(&["log_size_limit", "logfile_size_limit"], Reload::Refused),
+    row(Group::Logging, &[], "",
+        Kind::Integer(-1..=INT32_MAX, Zero::Itself, |draft, value| draft.options.log_files_max = fit(value.max(0))),
+        "Logfiles to keep, the one in use included (default: all)")
+        .config(&["logfile_max_num", "log_max_num"], Reload::Refused),
+    row(Group::Logging, &["s", "syslog"], "",
+        Kind::Switch(|draft, on| draft.options.syslog = on), "Log to syslog").config(&["syslog"], Reload::Live),
+    row(Group::Logging, &["r", "remote_syslog"], "<url>",
+        Kind::Text(|draft, text| {
+            draft.options.remote_syslog = match text {
+                "" => None,
+                _ => Some(RemoteSyslog::parse(text).ok_or("expected udp://host:port, tcp://host:port or unix:///path")?),
+            };
+            Ok(())
+        }), "Syslog server to log to (udp://127.0.0.1:514)").config(&["remote_syslog"], Reload::Live),
+    row(Group::Logging, &["log_format"], "<format>",
+        Kind::Text(|draft, text| {
+            draft.options.log_format = LogFormat::parse(text).ok_or("expected text or json")?;
+            Ok(())
+        }), "Log lines as text, or as JSON objects").default("text").config(&["log_format"], Reload::Live),
     row(Group::Logging, &["max_traced_msg_len"], "<len>",
         Kind::Integer(-1..=INT32_MAX, Zero::Itself,
             |draft, value| draft.options.max_traced_msg_len = fit(value.max(0))),
@@ -626,6 +668,34 @@ pub static TABLE: &[Row] = &[
         Kind::Integer(1..=INT32_MAX, Zero::Default, |draft, value| draft.options.ping_max = fit(value)),
         "Unanswered PINGs before a client is closed as stale").default("2").config(&["ping_max"], Reload::Live),
 
+    row(Group::Monitor, &["m", "http_port"], "<port>",
+        Kind::Integer(PORTS, Zero::Itself, |draft, value| draft.options.monitor_port = monitor_port(value)),
+        "HTTP port for monitoring, -1 for a free one (default: none)")
+        .config(&["http_port", "monitor_port"], Reload::Refused),
+    row(Group::Monitor, &[], "",
+        Kind::Address(PORTS, |draft, host, port| {
+            draft.options.monitor_host = host.to_owned();
+            draft.options.monitor_port = monitor_port(port);
+        }), "Address and port for HTTP monitoring in one; without an address, that for clients")
+        .config(&["http"], Reload::Refused),
+    row(Group::Monitor, &["ms", "https_port"], "<port>",
+        Kind::Integer(PORTS, Zero::Itself, |draft, value| draft.options.monitor_https_port = monitor_port(value)),
+        "HTTPS port for monitoring, certificate as in tls block (default: none)")
+        .config(&["https_port"], Reload::Refused),
+    row(Group::Monitor, &[], "",
+        Kind::Address(PORTS, |draft, host, port| {
+            draft.options.monitor_host = host.to_owned();
+            draft.options.monitor_https_port = monitor_port(port);
+        }), "Address and port for HTTPS monitoring in one").config(&["https"], Reload::Refused),
+    row(Group::Monitor, &["http_base_path"], "<path>",
+        Kind::Text(|draft, text| { draft.options.monitor_base_path = text.to_owned(); Ok(()) }),
+        "Where the pages of the monitoring port begin (default: /)")
+        .config(&["http_base_path"], Reload::Refused),
+    row(Group::Monitor, &["max_closed_clients"], "<number>",
+        Kind::Integer(1..=CLOSED_MAX, Zero::Default, |draft, value| draft.options.max_closed_clients = fit(value)),
+        "Closed connections that the monitoring port can show").default("10000")
+        .config(&["max_closed_clients"], Reload::Refused),
+
     row(Group::Shards, &["shards"], "<number>",
         Kind::Integer(1..=SHARDS_MAX as i64, Zero::Itself, |draft, value| draft.options.shards = Some(fit(value))),
         "Shards to run, each on a core of its own (default: one per core)").config(&["shards"], Reload::Refused),
@@ -647,10 +717,6 @@ pub static TABLE: &[Row] = &[
     row(Group::Common, &["help_tls"], "", Kind::Request(Request::TlsHelp), "Show what TLS can be configured with"),
     row(Group::Common, &["v", "version"], "", Kind::Request(Request::Version), "Show version"),
 
-    unsupported(&["m", "http_port"], true).config(&["http_port", "monitor_port"], Reload::Refused),
-    unsupported(&["ms", "https_port"], true).config(&["https_port"], Reload::Refused),
-    unsupported(&["s", "syslog"], false).config(&["syslog"], Reload::Refused),
-    unsupported(&["r", "remote_syslog"], true).config(&["remote_syslog"], Reload::Refused),
     unsupported(&["js", "jetstream"], false),
     unsupported(&["sd", "store_dir"], true).config(&["store_dir", "storedir"], Reload::Refused),
     unsupported(&["routes"], true),
@@ -666,11 +732,8 @@ pub static TABLE: &[Row] = &[
     unsupported_key(&["default_sentinel"]),
     unsupported_key(&["feature_flags"]),
     unsupported_key(&["gateway"]),
-    unsupported_key(&["http"]),
-    unsupported_key(&["https"]),
     row(Group::Unsupported, &[], "", Kind::Block(ANY, accounts::jetstream), "").config(&["jetstream"], Reload::Refused),
     unsupported_key(&["leafnodes", "leaf"]),
-    unsupported_key(&["logfile_max_num", "log_max_num"]),
     unsupported_key(&["mqtt"]),
     unsupported_switch(&["ocsp"]),
     unsupported_switch(&["ocsp_cache"]),
@@ -690,10 +753,6 @@ pub static TABLE: &[Row] = &[
         "Spaces out log lines about failed connections to other servers, of which there are none"),
     ignored(&["disable_sublist_cache", "no_sublist_cache"], Expected::Boolean,
         "Tunes a cache of nats-server's own; no answer depends on it"),
-    ignored(&["http_base_path"], Expected::Text,
-        "Prefixes the paths of the monitoring port, which is refused by its own name"),
-    ignored(&["max_closed_clients"], Expected::Integer,
-        "Limits a list that only the monitoring port shows"),
     ignored(&["prof_block_rate"], Expected::Integer,
         "Tunes the profiling port, which is refused by its own name"),
 ];

@@ -380,3 +380,32 @@ fn no_spelling_or_key_is_used_twice() {
         assert_eq!(list.len(), all);
     }
 }
+
+#[test]
+fn a_unix_socket_may_be_the_address() {
+    let alone = options(&["-a", "unix:/run/t.sock", "--unix_socket_mode", "0600"]);
+    let path = Some(std::path::Path::new("/run/t.sock"));
+    assert_eq!(alone.unix_socket.as_deref(), path);
+    assert!(!alone.listens_on_tcp && alone.unix_socket_mode == 0o600);
+    let beside = options(&[
+        "--unix_socket",
+        "/run/t.sock",
+        "--unix_socket_group",
+        "nats",
+    ]);
+    assert_eq!(beside.unix_socket.as_deref(), path);
+    assert!(beside.listens_on_tcp && beside.unix_socket_mode == 0o660);
+    assert_eq!(beside.unix_socket_group.as_deref(), Some("nats"));
+    let (most, more) = ("x".repeat(107), "x".repeat(108));
+    assert!(options(&["--unix_socket", &most]).unix_socket.is_some());
+    for words in [
+        &["--unix_socket", more.as_str()][..],
+        &["-a", "unix:"],
+        &["-a", "unix:/a", "--unix_socket", "/b"],
+        &["--unix_socket_mode", "1777"],
+        &["--unix_socket_mode", "9"],
+        &["--unix_socket_mode", ""],
+    ] {
+        assert!(read(words).is_err(), "{words:?}");
+    }
+}

@@ -29,6 +29,9 @@ pub(super) struct Cache {
     /// Where the search for an entry to give up goes on.
     hand: usize,
     targets: usize,
+    /// Subscriptions and groups that the answers name, and the most that one ever has.
+    named: usize,
+    widest: usize,
     /// Whether any entry has ever been for messages that came through a service import.
     has_served: bool,
     hasher: FixedState,
@@ -70,6 +73,8 @@ impl Cache {
             entries: Vec::new(),
             hand: 0,
             targets: 0,
+            named: 0,
+            widest: 0,
             has_served: false,
             hasher: FixedState::with_seed(seed),
         }
@@ -152,6 +157,8 @@ impl Cache {
         let entry = &mut self.entries[memo.0 as usize];
         debug_assert_eq!(entry.answer.subject(), answer.subject());
         self.targets = self.targets - entry.answer.weight() + answer.weight();
+        self.named = self.named - entry.answer.width() + answer.width();
+        self.widest = self.widest.max(answer.width());
         answer.area = entry.answer.area;
         entry.stamp = epochs.stamp(entry.stamp.scope(), answer.area);
         entry.answer = answer;
@@ -165,6 +172,8 @@ impl Cache {
         let tag = self.tag(scope, answer.subject());
         self.has_served |= scope.is_served();
         self.targets += answer.weight();
+        self.named += answer.width();
+        self.widest = self.widest.max(answer.width());
         let entry = Entry { answer, stamp };
         let key = if self.entries.len() < CACHED_SUBJECTS_MAX {
             self.entries.push(entry);
@@ -201,6 +210,14 @@ impl Cache {
         self.table.len()
     }
 
+    pub(super) fn named(&self) -> usize {
+        self.named
+    }
+
+    pub(super) fn widest(&self) -> usize {
+        self.widest
+    }
+
     #[cfg(test)]
     pub(super) fn targets(&self) -> usize {
         self.targets
@@ -216,6 +233,7 @@ impl Cache {
                 // The entry keeps its subject and its place; only the targets go.
                 let entry = &mut self.entries[key];
                 self.targets -= entry.answer.weight();
+                self.named -= entry.answer.width();
                 let area = entry.answer.area;
                 entry.answer = Answer::new(entry.answer.subject(), Prefix::NoSid, Route::Nobody);
                 entry.answer.area = area;
@@ -238,6 +256,7 @@ impl Cache {
     fn give_up(&mut self, key: usize) {
         let entry = &self.entries[key];
         self.targets -= entry.answer.weight();
+        self.named -= entry.answer.width();
         let tag = self.tag(entry.stamp.scope(), entry.answer.subject());
         let is_it = |slot: &Slot| slot.key as usize == key;
         if let Ok(found) = self.table.find_entry(tag.hash(), is_it) {

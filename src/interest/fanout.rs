@@ -130,6 +130,15 @@ impl Answer {
         self.line.as_slice()
     }
 
+    /// How many plain subscriptions and queue groups of this shard it names.
+    pub(super) fn width(&self) -> usize {
+        match &self.route {
+            Route::Nobody | Route::Peers(_) => 0,
+            Route::One { .. } => 1,
+            Route::Many(fanout) => fanout.targets.len() + fanout.groups.len(),
+        }
+    }
+
     /// How many targets it holds beside the entry itself.
     pub(super) fn weight(&self) -> usize {
         match &self.route {

@@ -19,6 +19,7 @@ mod cache;
 mod epochs;
 mod fanout;
 mod groups;
+mod listing;
 mod reload;
 mod scouted;
 mod shadows;
@@ -47,6 +48,7 @@ use trie::Trie;
 
 pub use cache::Memo;
 pub use fanout::{Answer, Fanout, GroupFanout, Hop, Route, Target};
+pub use listing::{Listed, Usage};
 pub use scouted::Scouted;
 pub use space::{Layer, Scope};
 pub use tallies::Tallies;
@@ -70,6 +72,9 @@ pub struct Interest {
     tallies: Tallies,
     epochs: Epochs,
     cache: Cache,
+    usage: Usage,
+    /// Subscriptions of clients, by account.
+    by_account: Vec<usize>,
     /// What the subjects begin with that this shard waits for responses on; empty before the first.
     responses: Box<[u8]>,
     /// Subjects that are not delivered to a connection, by its slot; few connections have any.
@@ -148,6 +153,8 @@ impl Interest {
             tallies: Tallies::default(),
             epochs: Epochs::new(seed),
             cache: Cache::new(seed),
+            usage: Usage::default(),
+            by_account: Vec::new(),
             responses: Box::default(),
             hidden: HashMap::with_hasher(FixedState::with_seed(seed)),
             scratch: Scratch::default(),
@@ -178,6 +185,7 @@ impl Interest {
     #[cold]
     #[inline(never)]
     fn make_again(&mut self, scope: Scope, subject: &[u8], memo: Memo) -> Option<()> {
+        self.usage.misses += 1;
         let answer = self.resolve(scope, Subject::new(subject)?);
         self.cache.refresh(memo, answer, &self.epochs);
         Some(())
@@ -185,6 +193,7 @@ impl Interest {
 
     #[inline(never)]
     fn make(&mut self, scope: Scope, subject: &[u8]) -> Option<Memo> {
+        self.usage.misses += 1;
         let answer = self.resolve(scope, Subject::new(subject)?);
         Some(self.cache.remember(scope, answer, &self.epochs))
     }
@@ -202,6 +211,7 @@ impl Interest {
     ) -> SubscriptionId {
         let id = self.add(Layer::own(wish.account), wish, announce);
         self.add_shadows(id, wish, announce);
+        self.count_subscribed(wish.account);
         id
     }
 
@@ -210,6 +220,7 @@ impl Interest {
         for shadow in self.shadows.take_of(id) {
             self.remove(shadow, announce);
         }
+        self.count_unsubscribed(id);
         self.remove(id, announce);
     }
 

@@ -46,6 +46,11 @@ impl Tallies {
         self.limits.insert(id, max);
     }
 
+    /// The delivery that it ends with, if there is one.
+    pub(super) fn limit_of(&self, id: SubscriptionId) -> Option<u64> {
+        self.limits.get(&id).copied()
+    }
+
     /// Whether it has had its last delivery.
     #[inline]
     pub fn is_spent(&self, id: SubscriptionId) -> bool {

@@ -217,6 +217,12 @@ impl Mesh {
         peer.map_or(0, |peer| peer.from.slots())
     }
 
+    /// Parcels for `shard` that found the lane full.
+    pub fn waiting_for(&self, shard: ShardId) -> usize {
+        let peer = self.peers.get(shard.index()).and_then(Option::as_ref);
+        peer.map_or(0, |peer| peer.waiting.len())
+    }
+
     /// The next parcel that came from `shard`.
     #[inline]
     pub fn receive(&mut self, shard: ShardId) -> Option<Parcel> {

@@ -46,7 +46,7 @@ pub use message_trace::{Connection, Traced};
 use observed::Observed;
 pub use observed::{Asked, Delivery};
 use outbox::Delivered;
-pub use outbox::{OutboxLimits, Outboxes, Traffic};
+pub use outbox::{Filler, OutboxLimits, Outboxes, Traffic};
 pub use replies::is_measured;
 
 /// Routing for one shard.

@@ -7,6 +7,8 @@
 //! - An outbox above its share slows those who fill it, but only while it drains ([`Outboxes::over_share`]).
 //! - Idle, an outbox owns no heap memory.
 
+mod backlog;
+
 use super::batch::Batch;
 use crate::base::clock::Now;
 use crate::base::limits::{
@@ -18,6 +20,8 @@ use crate::protocol::message::Run;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Duration;
+
+pub use backlog::Filler;
 
 /// A connection that has drained nothing for this long may not slow anybody.
 const STUCK_AFTER: Duration = Duration::from_millis(250);
@@ -90,6 +94,9 @@ struct Outbox {
     feeders: Vec<Sender>,
     resume_below: usize,
     traffic: Traffic,
+    /// Of `traffic`, the messages in batches that have been taken to be sent, and when the last of them was.
+    messages_taken: u64,
+    delivered_at: Option<Now>,
 }
 
 /// Messages and bytes that went to, or came from, a connection.
@@ -161,6 +168,8 @@ impl Outboxes {
         outbox.progress = self.now;
         outbox.credit = CREDIT_MAX;
         outbox.traffic = Traffic::default();
+        outbox.messages_taken = 0;
+        outbox.delivered_at = None;
     }
 
     /// Drops what is left; a batch in flight is the runtime's to finish.
@@ -203,6 +212,11 @@ impl Outboxes {
     /// Messages delivered to the connection.
     pub fn traffic(&self, slot: u32) -> Traffic {
         self.boxes[slot as usize].traffic
+    }
+
+    /// When messages were last sent to the connection, if any were.
+    pub fn delivered_at(&self, slot: u32) -> Option<Now> {
+        self.boxes[slot as usize].delivered_at
     }
 
     /// Bytes taken in and not yet taken by the kernel.
@@ -335,6 +349,10 @@ impl Outboxes {
         outbox.in_flight = true;
         outbox.unsent = batch.len();
         outbox.progress = self.now;
+        if outbox.messages_taken != outbox.traffic.messages {
+            outbox.messages_taken = outbox.traffic.messages;
+            outbox.delivered_at = Some(self.now);
+        }
         Some(batch)
     }
 

@@ -1,16 +1,19 @@
 //! New connections, and which shard gets them: the one with the fewest. *Once per connection; runs on shard 0.*
 
 use super::doorbell::Doorbells;
+use super::peer_credentials;
 use super::ring::Ring;
-use super::thread::Directive;
+use super::thread::{Directive, Doorway};
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ShardId};
 use crate::base::log::{Level, Record};
+use crate::base::origin::Origin;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{acceptfrom, getpeername, sockopt};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to stop accepting after an error; doubles up to the maximum (nats-server: 10 ms to 1 s).
@@ -24,15 +27,15 @@ const CLOSED_AT_ONCE: usize = 4096;
 pub struct Arrival {
     pub socket: OwnedFd,
     pub number: ClientNumber,
-    pub address: SocketAddr,
+    pub origin: Origin,
     /// Whether there is room for it; if not, it is told so and closed.
     pub is_welcome: bool,
 }
 
-/// Accepts on the listening socket and hands out what comes.
+/// Accepts on the listening sockets and hands out what comes.
 #[derive(Debug)]
 pub(super) struct Acceptor {
-    listener: Option<OwnedFd>,
+    doors: Vec<Door>,
     bells: Doorbells,
     connections_max: u64,
     /// Connections handed to each shard so far.
@@ -45,12 +48,31 @@ pub(super) struct Acceptor {
     reserve: Option<OwnedFd>,
 }
 
-const LISTENER: u32 = 0;
+/// A listening socket. Its number is its place among them.
+#[derive(Debug)]
+struct Door {
+    /// `None` once it is closed.
+    listener: Option<OwnedFd>,
+    is_local: bool,
+    is_armed: bool,
+}
 
 impl Acceptor {
-    pub(super) fn new(listener: OwnedFd, bells: Doorbells, connections_max: u32) -> Acceptor {
-        Acceptor {
+    pub(super) fn new(doorway: Doorway, bells: Doorbells) -> Acceptor {
+        let Doorway {
+            network,
+            local,
+            connections_max,
+        } = doorway;
+        let door = |listener, is_local| Door {
             listener: Some(listener),
+            is_local,
+            is_armed: false,
+        };
+        let network = network.map(|listener| door(listener, false));
+        let local = local.map(|listener| door(listener, true));
+        Acceptor {
+            doors: network.into_iter().chain(local).collect(),
             handed: vec![0; bells.shards()],
             bells,
             connections_max: u64::from(connections_max),
@@ -63,17 +85,32 @@ impl Acceptor {
 
     pub(super) fn arm(&mut self, ring: &mut Ring) {
         self.retry_at = None;
-        if let Some(listener) = &self.listener {
-            ring.accept(listener.as_fd(), LISTENER);
+        for (door, number) in self.doors.iter_mut().zip(0u32..) {
+            if let Some(listener) = door.listener.as_ref().filter(|_| !door.is_armed) {
+                ring.accept(listener.as_fd(), number);
+                door.is_armed = true;
+            }
         }
     }
 
-    /// Closes the listening socket: lame duck mode, or the end.
+    /// A listening socket must be armed anew; after an error, a little later.
+    pub(super) fn ended(&mut self, number: u32, ring: &mut Ring) {
+        if let Some(door) = self.doors.get_mut(number as usize) {
+            door.is_armed = false;
+        }
+        if self.retry_at.is_none() {
+            self.arm(ring);
+        }
+    }
+
+    /// Closes the listening sockets: lame duck mode, or the end.
     pub(super) fn stop(&mut self, ring: &mut Ring) {
-        if let Some(listener) = self.listener.take() {
-            // The armed accept holds the socket a while longer; it must not go on listening on the port meanwhile.
-            let _ = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both);
-            ring.cancel_accept(LISTENER);
+        for (door, number) in self.doors.iter_mut().zip(0u32..) {
+            if let Some(listener) = door.listener.take() {
+                // The armed accept holds the socket a while longer; it must not go on listening on the port meanwhile.
+                let _ = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both);
+                ring.cancel_accept(number);
+            }
         }
         self.retry_at = None;
     }
@@ -128,35 +165,29 @@ impl Acceptor {
     /// Takes in what the ring has accepted. Gives the arrival if it is for shard 0 itself.
     pub(super) fn accepted(
         &mut self,
+        number: u32,
         result: Result<OwnedFd, Errno>,
-        is_last: bool,
         now: Now,
-        ring: &mut Ring,
         log: &mut Vec<Record>,
     ) -> Option<Arrival> {
-        let arrival = match result {
+        let door = self.doors.get(number as usize)?;
+        match result {
             Ok(socket) => {
+                let origin = origin(&socket, door.is_local)?;
                 self.back_off = BACK_OFF;
-                self.place(socket, log)
+                self.place(socket, origin, log)
             }
-            Err(_) if self.listener.is_none() => return None,
+            Err(_) if door.listener.is_none() => None,
             // The peer was gone before it was accepted.
             Err(Errno::CONNABORTED | Errno::PROTO | Errno::AGAIN) => None,
             Err(error) => {
                 self.turn_away_unseen(error, now, log);
-                return None;
+                None
             }
-        };
-        if is_last {
-            self.arm(ring);
         }
-        arrival
     }
 
-    fn place(&mut self, socket: OwnedFd, log: &mut Vec<Record>) -> Option<Arrival> {
-        let address = getpeername(&socket).ok().flatten()?.try_into().ok()?;
-        // Batching is ours to do; Nagle would only add to it.
-        let _ = sockopt::set_tcp_nodelay(&socket, true);
+    fn place(&mut self, socket: OwnedFd, origin: Origin, log: &mut Vec<Record>) -> Option<Arrival> {
         let total: u64 = self.actives().map(|(active, _)| active).sum();
         let (_, shard) = self.actives().min()?;
         self.next_number += 1;
@@ -166,7 +197,7 @@ impl Acceptor {
         let arrival = Arrival {
             socket,
             number,
-            address,
+            origin: origin.clone(),
             is_welcome,
         };
         if shard == ShardId(0) {
@@ -174,7 +205,7 @@ impl Acceptor {
         }
         if self.bells.tell(shard, Directive::Adopt(arrival)).is_some() {
             self.handed[shard.index()] -= 1;
-            let text = format!("Shard {shard} takes no connections; {address} was closed");
+            let text = format!("Shard {shard} takes no connections; {origin} was closed");
             log.push(Record::new(Level::Error, text));
         }
         None
@@ -198,15 +229,26 @@ impl Acceptor {
     }
 
     fn close_waiting(&self) {
-        let Some(listener) = &self.listener else {
-            return;
-        };
-        for _ in 0..CLOSED_AT_ONCE {
-            if !has_waiting(listener) || acceptfrom(listener).is_err() {
-                return;
+        for listener in self.doors.iter().filter_map(|door| door.listener.as_ref()) {
+            for _ in 0..CLOSED_AT_ONCE {
+                if !has_waiting(listener) || acceptfrom(listener).is_err() {
+                    break;
+                }
             }
         }
     }
+}
+
+/// Where a connection comes from; `None` if it has gone already.
+fn origin(socket: &OwnedFd, is_local: bool) -> Option<Origin> {
+    if is_local {
+        let peer = peer_credentials::of(socket.as_fd()).ok()?;
+        return Some(Origin::Local(Arc::new(peer)));
+    }
+    let address: SocketAddr = getpeername(socket).ok().flatten()?.try_into().ok()?;
+    // Batching is ours to do; Nagle would only add to it.
+    let _ = sockopt::set_tcp_nodelay(socket, true);
+    Some(Origin::Network(address))
 }
 
 /// What each may keep of its own when `closed` are taken, one after another, from whoever has most.

@@ -26,7 +26,7 @@ impl Clock {
         WallClock::showing(since_epoch.unwrap_or_default(), self.now())
     }
 
-    pub(super) fn now(self) -> Now {
+    pub fn now(self) -> Now {
         Now::from_duration(self.origin.elapsed())
     }
 

@@ -96,14 +96,14 @@ impl Idle {
         self.lingers.then_some(self.patience.linger)
     }
 
-    /// Looks around until `has_work`, if that is likely to pay; says whether something came.
-    pub(super) fn spin(&mut self, clock: Clock, has_work: impl FnMut() -> bool) -> bool {
+    /// Looks around until `has_work`, if that is likely to pay; says whether something came, if it did.
+    pub(super) fn spin(&mut self, clock: Clock, has_work: impl FnMut() -> bool) -> Option<bool> {
         if self.patience.spin.is_zero() || self.odds < ODDS_GOOD {
-            return false;
+            return None;
         }
         let came = clock.spin(self.patience.spin, has_work);
         self.note(came);
-        came
+        Some(came)
     }
 
     /// Learns from a sleep: whether a spin would have spared it.
@@ -176,7 +176,8 @@ mod tests {
             spin: Duration::ZERO,
             ..PATIENCE
         });
-        assert!(!idle.spin(Clock::start(), || unreachable!("it must not look")));
+        let spun = idle.spin(Clock::start(), || unreachable!("it must not look"));
+        assert_eq!(spun, None);
     }
 
     /// Whether it lingers after so much in one millisecond with so many idle moments.

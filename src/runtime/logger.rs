@@ -6,7 +6,7 @@
 //!   dropped and counted, and the count is written as soon as there is room again.
 //! - A line carries the time at which it was logged, not the time at which it was written.
 //! - Lines of one thread are written in their order.
-//! - Lines look like nats-server's to the byte; labels are coloured on a terminal only.
+//! - Lines look like nats-server's to the byte, unless JSON is asked for; labels are coloured on a terminal only.
 //!
 //! The thread inherits its creator's affinity: start it before anything is pinned.
 #![allow(
@@ -17,34 +17,41 @@
 
 mod line;
 mod log_file;
+mod output;
+mod syslog;
+mod writer;
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::base::ids::ShardId;
 use crate::base::log::{Level, Record};
 use crate::config::Options;
-use crate::config::go_text::go_error;
-use line::{Form, Stamp};
-use log_file::LogFile;
+use crate::config::go_text::{go_error, go_quote};
+use line::{Entry, Form};
+use output::Output;
+use writer::Writer;
 
 /// A handle to the log. Clones share one queue and one thread.
 #[derive(Clone, Debug)]
 pub struct Logger {
     queue: SyncSender<Order>,
     shared: Arc<Shared>,
+    /// Whose lines it takes.
+    shard: Option<ShardId>,
 }
 
 impl Logger {
     /// Opens the log that `options` describe and starts its thread.
     ///
     /// # Errors
-    /// When the log file cannot be opened, with nats-server's text, or the thread cannot be started.
+    /// When the log file or syslog cannot be opened, with nats-server's text, or the thread cannot be started.
     pub fn start(options: &Options) -> Result<Logger, LogStartError> {
         Logger::start_on(Output::open(options)?, options)
     }
@@ -55,20 +62,23 @@ impl Logger {
         let logger = Logger {
             queue,
             shared: Arc::clone(&shared),
+            shard: None,
         };
         logger.set_levels(options.debug, options.trace);
-        let form = form(&output, options);
-        let writer = Writer {
-            orders,
-            shared,
-            output,
-            form,
-            block: String::new(),
-        };
+        let form = Form::new(&output, options);
+        let writer = Writer::new(orders, shared, output, form);
         let spawned = thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || writer.run());
         spawned.map(|_| logger).map_err(LogStartError::Thread)
+    }
+
+    /// The same log, for the lines of one shard.
+    pub fn of_shard(&self, shard: ShardId) -> Logger {
+        Logger {
+            shard: Some(shard),
+            ..self.clone()
+        }
     }
 
     /// Whether a line of `level` would be written. One relaxed load: ask before formatting a text.
@@ -97,12 +107,12 @@ impl Logger {
             .queued_bytes
             .fetch_add(length, Ordering::Relaxed);
         let fits = queued.saturating_add(length) <= QUEUE_BYTES_MAX;
-        if !fits
-            || self
-                .queue
-                .try_send(Order::Line(SystemTime::now(), record))
-                .is_err()
-        {
+        let entry = Entry {
+            when: SystemTime::now(),
+            shard: self.shard,
+            record,
+        };
+        if !fits || self.queue.try_send(Order::Line(entry)).is_err() {
             self.shared
                 .queued_bytes
                 .fetch_sub(length, Ordering::Relaxed);
@@ -125,10 +135,10 @@ impl Logger {
     /// Opens the log that other options describe, for [`Logger::change`]. Until then nothing is different.
     ///
     /// # Errors
-    /// When the log file cannot be opened, with nats-server's text.
+    /// When the log file or syslog cannot be opened, with nats-server's text.
     pub fn prepare(options: &Options) -> Result<LogChange, LogStartError> {
         let output = Output::open(options)?;
-        let form = form(&output, options);
+        let form = Form::new(&output, options);
         Ok(LogChange {
             to: Box::new((output, form)),
             debug: options.debug,
@@ -192,7 +202,7 @@ struct Shared {
 
 #[derive(Debug)]
 enum Order {
-    Line(SystemTime, Record),
+    Line(Entry),
     /// Look at the flags.
     Wake,
     /// Write what comes next elsewhere, or in another form.
@@ -206,6 +216,8 @@ enum Order {
 pub enum LogStartError {
     Open(PathBuf, io::Error),
     Thread(io::Error),
+    /// There is no syslog there; why, in Go's words.
+    Syslog(String),
 }
 
 impl fmt::Display for LogStartError {
@@ -222,197 +234,14 @@ impl fmt::Display for LogStartError {
             LogStartError::Thread(error) => {
                 write!(f, "error starting the log thread: {}", go_error(error))
             }
+            LogStartError::Syslog(why) => {
+                write!(f, "error connecting to syslog: {}", go_quote(why))
+            }
         }
     }
 }
 
 impl std::error::Error for LogStartError {}
-
-/// The thread's side.
-struct Writer {
-    orders: Receiver<Order>,
-    shared: Arc<Shared>,
-    output: Output,
-    form: Form,
-    /// Lines that go out with the next write.
-    block: String,
-}
-
-impl Writer {
-    fn run(mut self) {
-        while let Ok(order) = self.orders.recv() {
-            let mut next = Ok(order);
-            let mut lines = 0;
-            let stop = loop {
-                match next {
-                    Ok(Order::Line(when, record)) => {
-                        self.shared
-                            .queued_bytes
-                            .fetch_sub(record.text.len(), Ordering::Relaxed);
-                        self.form
-                            .push_line(&mut self.block, when, record.level, &record.text);
-                        lines += 1;
-                    }
-                    Ok(Order::Wake) => {}
-                    Ok(Order::Change(to)) => {
-                        self.write_block(lines);
-                        lines = 0;
-                        (self.output, self.form) = *to;
-                    }
-                    Ok(Order::Stop(written)) => break Some(written),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break None,
-                }
-                let reopen = self.shared.reopen.swap(false, Ordering::Acquire);
-                if reopen || self.block.len() >= self.output.block_bytes_max() {
-                    self.write_block(lines);
-                    lines = 0;
-                }
-                if reopen {
-                    self.reopen();
-                }
-                next = self.orders.try_recv();
-            };
-            self.write_block(lines);
-            self.report_dropped();
-            if let Some(written) = stop {
-                let _ = written.try_send(());
-                return;
-            }
-        }
-    }
-
-    /// Writes the block. Lines that the world does not take are counted as dropped.
-    fn write_block(&mut self, lines: u64) {
-        if self.block.is_empty() {
-            return;
-        }
-        match self.output.write(self.block.as_bytes()) {
-            Ok(()) => self.report_dropped(),
-            Err(_) => {
-                self.shared
-                    .dropped_lines
-                    .fetch_add(lines, Ordering::Relaxed);
-            }
-        }
-        self.block.clear();
-        if self.block.capacity() > 4 * BLOCK_BYTES_MAX {
-            self.block = String::new();
-        }
-        match self.output.rotate_if_due() {
-            Ok(None) => {}
-            Ok(Some(aside)) => self.say(
-                Level::Info,
-                &format!("Rotated log, backup saved as {aside}"),
-            ),
-            Err(error) => self.say(
-                Level::Error,
-                &format!(
-                    "Unable to rotate logfile ({}), will attempt at twice the size",
-                    go_error(&error)
-                ),
-            ),
-        }
-    }
-
-    fn report_dropped(&mut self) {
-        let dropped = self.shared.dropped_lines.load(Ordering::Relaxed);
-        if dropped == 0 {
-            return;
-        }
-        let mut line = String::new();
-        let text = format!("Log could not keep up: {dropped} lines dropped");
-        self.form
-            .push_line(&mut line, SystemTime::now(), Level::Warn, &text);
-        if self.output.write(line.as_bytes()).is_ok() {
-            self.shared
-                .dropped_lines
-                .fetch_sub(dropped, Ordering::Relaxed);
-        }
-    }
-
-    fn reopen(&mut self) {
-        let Output::File(file) = &mut self.output else {
-            self.say(Level::Info, "File log re-open ignored, not a file logger");
-            return;
-        };
-        match LogFile::open(&file.path, file.size_limit) {
-            Ok(opened) => {
-                *file = opened;
-                self.say(Level::Info, "File log re-opened");
-            }
-            Err(error) => self.say(Level::Error, &format!("File log not re-opened: {error}")),
-        }
-    }
-
-    /// A line of the thread's own.
-    fn say(&mut self, level: Level, text: &str) {
-        let mut line = String::new();
-        self.form
-            .push_line(&mut line, SystemTime::now(), level, text);
-        let _ = self.output.write(line.as_bytes());
-    }
-}
-
-/// Where lines go.
-#[derive(Debug)]
-enum Output {
-    Stderr,
-    File(LogFile),
-}
-
-impl Output {
-    fn open(options: &Options) -> Result<Output, LogStartError> {
-        Ok(match &options.log_file {
-            Some(path) => Output::File(LogFile::open(path, options.log_size_limit)?),
-            None => Output::Stderr,
-        })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Output::Stderr => io::stderr().lock().write_all(bytes),
-            Output::File(log) => {
-                log.file.write_all(bytes)?;
-                log.size_bytes += bytes.len() as u64;
-                Ok(())
-            }
-        }
-    }
-
-    /// How many bytes may be gathered before they must be written: no more than the file has room for.
-    fn block_bytes_max(&self) -> usize {
-        match self {
-            Output::File(log) if log.size_limit > 0 => {
-                let room = log.rotate_above.saturating_sub(log.size_bytes);
-                usize::try_from(room)
-                    .unwrap_or(BLOCK_BYTES_MAX)
-                    .min(BLOCK_BYTES_MAX)
-            }
-            _ => BLOCK_BYTES_MAX,
-        }
-    }
-
-    fn rotate_if_due(&mut self) -> io::Result<Option<String>> {
-        match self {
-            Output::File(log) if log.size_limit > 0 && log.size_bytes > log.rotate_above => {
-                let rotated = log.rotate();
-                if rotated.is_err() {
-                    log.rotate_above = log.rotate_above.saturating_mul(2);
-                }
-                rotated.map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
-}
-
-fn form(output: &Output, options: &Options) -> Form {
-    Form {
-        pid: std::process::id(),
-        stamp: options.logtime.then(|| Stamp::new(options.logtime_utc)),
-        coloured: matches!(output, Output::Stderr) && io::stderr().is_terminal(),
-    }
-}
 
 /// Lines that may wait. At 100 bytes each this is a second of a very talkative server.
 const QUEUE_LINES_MAX: usize = 8192;

@@ -12,20 +12,25 @@
 //! | `stages` | what is between a socket and its session: an opening, or TLS |
 //! | `acceptor` | new connections, and which shard gets them |
 //! | [`doorbell`] | waking a shard that sleeps |
-//! | [`listener`] | listening sockets |
+//! | [`listener`], [`unix_listener`] | listening sockets |
+//! | `peer_credentials` | which process is at the other end of a Unix socket |
 //! | [`logger`] | the log thread |
 //! | [`password_worker`] | threads that compare passwords with bcrypt hashes |
-//! | `clock` | the one place that reads the time |
+//! | [`clock`] | the one place that reads the time |
+//! | [`pulse`] | what a pump counts of its own work |
+//! | [`usage`] | what the process takes of the machine |
 
 mod acceptor;
 mod buffers;
-mod clock;
+pub mod clock;
 pub mod doorbell;
 mod idle;
 pub mod listener;
 pub mod logger;
 pub mod password_worker;
+mod peer_credentials;
 pub mod probe;
+pub mod pulse;
 mod pump;
 mod ring;
 mod scheduling;
@@ -33,3 +38,5 @@ mod socket;
 mod stages;
 pub mod thread;
 pub mod tls_files;
+pub mod unix_listener;
+pub mod usage;

@@ -137,6 +137,7 @@ mod tests {
             nonce: None,
             connection_type: ConnectionType::Standard,
             certificate: None,
+            peer: None,
         });
         let Verdict::Check(mut check, _) = verdict else {
             panic!("a hash is compared later");

@@ -19,6 +19,7 @@ use super::doorbell::Doorbells;
 use super::idle::{Activity, Idle, LINGER_COMPLETIONS};
 use super::logger::Logger;
 use super::password_worker::PasswordWorkers;
+use super::pulse::Pulse;
 use super::ring::{Event, Ring};
 use super::socket::{InFlight, Load, Socket, Sockets};
 use super::thread::{Common, Directive, Reload, Report};
@@ -27,6 +28,7 @@ use crate::base::ids::{ConnectionId, ShardId};
 use crate::base::log::{Level, Record};
 use crate::session::close::CloseReason;
 use crate::shard::{Effect, Shard};
+use crate::wire::opening::Greeting;
 use glommio::timer::Timer;
 use rustix::io::Errno;
 use staged::Staged;
@@ -70,9 +72,9 @@ pub(super) struct Pump {
     closing: Vec<ConnectionId>,
     log: Vec<Record>,
     staged: Staged,
-    /// The time of this turn, and its number.
+    /// The time of this turn.
     now: Now,
-    turns: u64,
+    pulse: Pulse,
     made_way_at: Now,
     /// Bytes received and sent since the shard last had nothing to do.
     moved: usize,
@@ -107,6 +109,7 @@ impl Pump {
             entrance,
         } = common;
         let ring = Ring::new()?;
+        let logger = logger.of_shard(shard.id());
         Ok(Pump {
             shard,
             ring,
@@ -129,7 +132,7 @@ impl Pump {
             log: Vec::new(),
             staged: Staged::new(entrance),
             now: Now::ZERO,
-            turns: 0,
+            pulse: Pulse::default(),
             made_way_at: Now::ZERO,
             moved: 0,
             owed_reports: 0,
@@ -151,6 +154,7 @@ impl Pump {
             if self.turn()? {
                 self.make_way().await;
             } else if let Some(at_most) = self.linger() {
+                self.pulse.lingers += 1;
                 self.ring.sleep(LINGER_COMPLETIONS, Some(at_most))?;
             } else if !self.spin() {
                 self.park()?;
@@ -183,7 +187,7 @@ impl Pump {
     fn turn(&mut self) -> io::Result<bool> {
         let now = self.clock.now();
         self.now = now;
-        self.turns += 1;
+        self.pulse.turn_begins(now);
         self.shard.set_now(now);
         self.ring.submit_and_reap(&mut self.events)?;
         let mut busy = !self.events.is_empty() || self.shard.has_arrivals();
@@ -210,7 +214,9 @@ impl Pump {
         self.write_log();
         self.report_reloads();
         // What is queued reaches the kernel at the start of the next turn: there must be one.
-        Ok(busy || self.ring.has_queued())
+        let has_more = busy || self.ring.has_queued();
+        self.pulse.turn_ends(now, has_more);
+        Ok(has_more)
     }
 
     /// Handles what has completed, except received bytes: those wait until the lanes are drained.
@@ -219,7 +225,7 @@ impl Pump {
         for event in events.drain(..) {
             match event {
                 Event::Received { id, bytes, is_last } => {
-                    let turn = self.turns;
+                    let turn = self.pulse.turns;
                     self.arrivals += 1;
                     if let Some(socket) = self.sockets.get(id) {
                         socket.heard_in_turn = turn;
@@ -257,12 +263,20 @@ impl Pump {
                     self.ring.listen(self.bells.eventfd(self.shard.id()));
                 }
                 Event::Rung { is_last: false } => {}
-                Event::Accepted { result, is_last } => {
+                Event::Accepted {
+                    listener,
+                    result,
+                    is_last,
+                } => {
                     let Some(acceptor) = &mut self.acceptor else {
                         continue;
                     };
                     let (ring, log) = (&mut self.ring, &mut self.log);
-                    if let Some(arrival) = acceptor.accepted(result, is_last, now, ring, log) {
+                    let arrival = acceptor.accepted(listener, result, now, log);
+                    if is_last {
+                        acceptor.ended(listener, ring);
+                    }
+                    if let Some(arrival) = arrival {
                         self.adopt(arrival);
                     }
                 }
@@ -295,6 +309,7 @@ impl Pump {
             busy = true;
             match inbound {
                 Inbound::Bytes(id, mut lent) => {
+                    self.pulse.reads += 1;
                     self.moved += self.ring.bytes(&lent).len();
                     match self.sockets.get(id) {
                         None => {}
@@ -343,6 +358,10 @@ impl Pump {
                         acceptor.stop(&mut self.ring);
                     }
                 }
+                Directive::Answer(inquiry) => {
+                    (inquiry.reply)(self.shard.answer(&inquiry.question), &self.pulse);
+                }
+                Directive::SignOfLife => self.report(Report::Alive),
                 Directive::LameDuck => self.shard.enter_lame_duck(),
                 Directive::ShutDown => {
                     self.is_stopping = true;
@@ -382,22 +401,27 @@ impl Pump {
         let Arrival {
             socket,
             number,
-            address,
+            origin,
             is_welcome,
         } = arrival;
-        let id = match (is_welcome, &self.staged.entrance) {
-            (true, None) => self.shard.connect(number, address),
-            (true, Some(_)) => self.shard.admit(number, address),
-            (false, _) => {
+        // Unix sockets have no stages.
+        let is_staged = self.staged.entrance.is_some() && origin.peer().is_none();
+        let id = match (is_welcome, is_staged) {
+            (true, false) => self.shard.connect(number, origin),
+            (true, true) => self.shard.admit(number, origin),
+            (false, true) => {
                 let greeting = self.staged.farewell_greeting();
-                self.shard.turn_away(number, address, greeting)
+                self.shard.turn_away(number, origin, greeting)
             }
+            (false, false) => self.shard.turn_away(number, origin, Some(Greeting::PLAIN)),
         };
         let socket = self.sockets.insert(Socket::new(socket, id));
         if is_welcome {
             socket.is_receiving = true;
             self.ring.receive(socket.fd(), id);
-            self.staged.begin(socket);
+            if is_staged {
+                self.staged.begin(socket);
+            }
         }
     }
 
@@ -458,6 +482,7 @@ impl Pump {
 
     #[inline]
     fn send_load(&mut self, id: ConnectionId, load: Load, may_defer: bool) {
+        self.pulse.sends += 1;
         let Some(socket) = self.sockets.get(id) else {
             unreachable!("who sends has a socket");
         };
@@ -615,7 +640,7 @@ impl Pump {
         let mut rearm = std::mem::take(&mut self.rearm);
         // The first to be armed may take all the buffers there are: those who got nothing in this turn go first, or
         // floods would keep everybody else from being heard.
-        let turn = self.turns;
+        let turn = self.pulse.turns;
         rearm.sort_by_key(|id| {
             self.sockets
                 .get(*id)
@@ -695,14 +720,19 @@ impl Pump {
             ring,
             shard,
             bells,
+            pulse,
             ..
         } = self;
-        idle.spin(*clock, || has_work(ring, shard, bells))
+        let spun = idle.spin(*clock, || has_work(ring, shard, bells));
+        pulse.spins += u64::from(spun.is_some());
+        pulse.spins_paid += u64::from(spun == Some(true));
+        spun == Some(true)
     }
 
     /// Sleeps until there is something to do.
     fn park(&mut self) -> io::Result<()> {
         let slept_at = self.clock.now();
+        self.pulse.parks += 1;
         self.bells.fall_asleep(self.id());
         if !has_work(&mut self.ring, &self.shard, &self.bells) {
             let at_most = self.wake_at().map(|at| at.since(slept_at));

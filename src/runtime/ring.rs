@@ -11,7 +11,7 @@ use super::buffers::{Buffers, Lent};
 use crate::base::ids::ConnectionId;
 use io_uring::squeue::Entry;
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
-use io_uring::{IoUring, cqueue, opcode};
+use io_uring::{EnterFlags, IoUring, cqueue, opcode};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -28,6 +28,8 @@ const GET_EVENTS: u32 = 1;
 #[derive(Debug)]
 pub(super) enum Event {
     Accepted {
+        /// As it was armed.
+        listener: u32,
         result: Result<OwnedFd, Errno>,
         is_last: bool,
     },
@@ -59,6 +61,8 @@ pub(super) enum Event {
 pub(super) struct Ring {
     uring: IoUring,
     buffers: Buffers,
+    /// How to enter the kernel in order to sleep.
+    sleep_flags: EnterFlags,
 }
 
 #[derive(Clone, Copy)]
@@ -77,7 +81,17 @@ impl Ring {
     pub(super) fn new() -> io::Result<Ring> {
         let uring = builder().build(SUBMISSIONS)?;
         let buffers = Buffers::register(&uring)?;
-        Ok(Ring { uring, buffers })
+        let mut sleep_flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
+        // From Linux 6.15 on a sleeper may say that it waits for messages and not for a disk. Otherwise idle shards look like a
+        // machine that is held up by its disks (`iowait`, `/proc/pressure/io`).
+        if uring.params().is_feature_no_iowait() {
+            sleep_flags |= EnterFlags::NO_IOWAIT;
+        }
+        Ok(Ring {
+            uring,
+            buffers,
+            sleep_flags,
+        })
     }
 
     /// Whether there is something to reap; no system call.
@@ -118,7 +132,14 @@ impl Ring {
         if let Some(timespec) = &timespec {
             until = until.timespec(timespec);
         }
-        let slept = self.uring.submitter().submit_with_args(completions, &until);
+        let queued = u32::try_from(self.uring.submission().len()).unwrap_or(SUBMISSIONS);
+        let completions = u32::try_from(completions).unwrap_or(COMPLETIONS);
+        // SAFETY: `until`, and the time it points to, are what the flags say and outlive the call; what the submissions name is
+        // kept alive by those who queued them.
+        let slept = unsafe {
+            let submitter = self.uring.submitter();
+            submitter.enter(queued, completions, self.sleep_flags.bits(), Some(&until))
+        };
         tolerate(slept, &[libc::ETIME, libc::EBUSY, libc::EINTR])
     }
 
@@ -305,7 +326,11 @@ fn event(buffers: &Buffers, entry: &cqueue::Entry) -> Option<Event> {
                 // SAFETY: the kernel has just opened this descriptor for us and nobody else knows it.
                 unsafe { OwnedFd::from_raw_fd(entry.result()) }
             });
-            Event::Accepted { result, is_last }
+            Event::Accepted {
+                listener: id.slot,
+                result,
+                is_last,
+            }
         }
         _ => return None,
     })

@@ -6,14 +6,17 @@ use super::doorbell::Doorbells;
 use super::logger::Logger;
 use super::password_worker::PasswordWorkers;
 use super::probe;
+use super::pulse::Pulse;
 use super::pump::Pump;
 use super::scheduling;
 use crate::base::ids::{ConnectionId, ShardId};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
+use crate::shard::survey::{Piece, Question};
 use crate::wire::opening::Entrance;
 use core_affinity::CoreId;
 use glommio::{LocalExecutorBuilder, Placement};
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -46,8 +49,28 @@ pub enum Directive {
     StopAccepting,
     /// Tell clients that the server is about to go, and close them one by one after the grace period.
     LameDuck,
+    /// Answer this question.
+    Answer(Inquiry),
+    /// Report that it still turns.
+    SignOfLife,
     /// End every session and stop.
     ShutDown,
+}
+
+/// A question, and where to go with the answer.
+pub struct Inquiry {
+    pub question: Question,
+    /// Called on the shard's thread, between the steps of a turn: it must not wait.
+    pub reply: Reply,
+}
+
+/// Takes an answer away.
+pub type Reply = Box<dyn FnOnce(Piece, &Pulse) + Send>;
+
+impl fmt::Debug for Inquiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.question.fmt(f)
+    }
 }
 
 /// What a shard must know of a new configuration.
@@ -66,6 +89,8 @@ pub enum Report {
     Ready(ShardId),
     /// It has taken a new configuration over.
     Reloaded(ShardId),
+    /// It still turns.
+    Alive(ShardId),
     /// In lame duck mode: the last client has gone.
     Deserted(ShardId),
     Stopped(ShardId),
@@ -75,7 +100,9 @@ pub enum Report {
 /// Where the acceptor gets its connections from.
 #[derive(Debug)]
 pub struct Doorway {
-    pub listener: OwnedFd,
+    /// Listening sockets.
+    pub network: Option<OwnedFd>,
+    pub local: Option<OwnedFd>,
     pub connections_max: u32,
 }
 
@@ -144,8 +171,7 @@ fn run(
         .make()
         .map_err(|error| error.to_string())?;
     executor.run(async move {
-        let acceptor = doorway
-            .map(|door| Acceptor::new(door.listener, common.bells.clone(), door.connections_max));
+        let acceptor = doorway.map(|doorway| Acceptor::new(doorway, common.bells.clone()));
         let pump = Pump::new(shard, directives, acceptor, common)
             .map_err(|error| format!("has no ring: {error}; {}", probe::remedy(&error)))?;
         pump.run().await.map_err(|error| error.to_string())

@@ -10,9 +10,11 @@
 
 mod account;
 mod connect;
+mod label;
 mod message_trace;
 mod permissions;
 mod publish;
+mod record;
 mod reload;
 mod subscribe;
 mod trace;
@@ -24,7 +26,8 @@ use crate::auth::{CertificateFacts, Identity, Nonce, PasswordCheck};
 use crate::base::clock::Now;
 use crate::base::ids::{ClientNumber, ConnectionId};
 use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
-use crate::base::log::{Level, Log};
+use crate::base::log::{Level, Log, Party};
+use crate::base::origin::{Origin, Peer};
 use crate::interest::{Memo, Scope, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
 use crate::protocol::info::{Addressee, Occasion};
@@ -42,6 +45,7 @@ use hashbrown::HashTable;
 use permissions::Granted;
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the round-trip time is measured even on a busy connection.
@@ -55,14 +59,14 @@ const CARRY_KEPT: usize = 4096;
 pub struct Client {
     id: ConnectionId,
     number: ClientNumber,
-    address: SocketAddr,
+    origin: Origin,
     options: Box<ConnectOptions>,
     /// Who it is; of use once the stage is `Connected`.
     identity: Identity,
     /// What it may do; `None` is everything.
     granted: Option<Box<Granted>>,
-    /// What log lines show of it, with quotes, once it has been let in: `"v1.0:go:name" - "$G/user:bob"`.
-    label: Box<str>,
+    /// What log lines show of it, once it has been let in.
+    party: Option<Arc<Party>>,
     /// What its certificate says, if it has shown one.
     certificate: Option<Box<CertificateFacts>>,
     /// What its TLS handshake came to, if there was one.
@@ -77,6 +81,10 @@ pub struct Client {
     memo: Memo,
     sids: HashTable<SubscriptionId>,
     received: Traffic,
+    /// When it last published, subscribed or introduced itself.
+    active_at: Now,
+    /// How often it was made to pause.
+    stalls: u64,
     heard_at: Now,
     ping_at: Now,
     /// When the last ping was sent, if one ever was.
@@ -121,10 +129,10 @@ impl Client {
     pub fn start(
         id: ConnectionId,
         number: ClientNumber,
-        address: SocketAddr,
+        origin: Origin,
         turn: &mut Turn<'_>,
     ) -> Client {
-        let mut client = Client::arrive(id, number, address, turn);
+        let mut client = Client::arrive(id, number, origin, turn);
         client.greet(Greeting::PLAIN, turn);
         client.open(None, turn);
         client
@@ -134,18 +142,18 @@ impl Client {
     pub fn arrive(
         id: ConnectionId,
         number: ClientNumber,
-        address: SocketAddr,
+        origin: Origin,
         turn: &mut Turn<'_>,
     ) -> Client {
         let wants_credentials = turn.settings.directory.wants_credentials();
         let client = Client {
             id,
             number,
-            address,
+            origin,
             options: Box::default(),
             identity: Identity::default(),
             granted: None,
-            label: Box::default(),
+            party: None,
             certificate: None,
             secured: None,
             place: Place::of_nobody(turn.settings),
@@ -159,6 +167,8 @@ impl Client {
             memo: Memo::default(),
             sids: HashTable::new(),
             received: Traffic::default(),
+            active_at: turn.now,
+            stalls: 0,
             heard_at: turn.now,
             ping_at: Now::NEVER,
             pinged_at: None,
@@ -184,7 +194,12 @@ impl Client {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.origin.address()
+    }
+
+    /// The process at the other end, if it came through a Unix socket.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.origin.peer()
     }
 
     /// Messages it has published.
@@ -194,15 +209,6 @@ impl Client {
 
     pub fn subscription_count(&self) -> usize {
         self.sids.len()
-    }
-
-    /// A log text that names this client: `ip:port - cid:7 - "v1.0:go:name" - "$G/user:bob" - text`.
-    pub fn labelled(&self, text: &str) -> String {
-        let ip = self.address.ip().to_canonical();
-        let address = SocketAddr::new(ip, self.address.port());
-        let (number, label) = (self.number, &self.label);
-        let gap = if label.is_empty() { "" } else { " - " };
-        format!("{address} - cid:{number}{gap}{label} - {text}")
     }
 
     /// Takes in bytes from the connection.
@@ -311,6 +317,9 @@ impl Client {
         // Counted here and added up once: per message it would be two more memory operations that wait for each other.
         let mut published = Traffic::default();
         let taken = self.run_each(bytes, whole, turn, &mut published);
+        if published.messages > 0 {
+            self.active_at = turn.now;
+        }
         self.received.add(published);
         turn.router.counters.published.add(published);
         taken
@@ -406,8 +415,14 @@ impl Client {
                 subject,
                 queue,
                 sid,
-            } => self.subscribe(subject, queue, sid, turn),
-            Op::Unsubscribe { sid, max } => self.unsubscribe(sid, max, turn),
+            } => {
+                self.active_at = turn.now;
+                self.subscribe(subject, queue, sid, turn);
+            }
+            Op::Unsubscribe { sid, max } => {
+                self.active_at = turn.now;
+                self.unsubscribe(sid, max, turn);
+            }
             Op::Connect(json) => return self.connect(json, turn),
             Op::Ping => self.pong(turn),
             Op::Pong => self.hear_pong(turn),
@@ -480,7 +495,9 @@ impl Client {
 
     /// Stops taking operations in until [`Client::resume`]. Says whether it had not before.
     pub fn pause(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_paused, true)
+        let is_new = !std::mem::replace(&mut self.is_paused, true);
+        self.stalls += u64::from(is_new);
+        is_new
     }
 
     /// Ends a pause and takes in what came meanwhile.
@@ -585,9 +602,15 @@ impl Client {
         if how.insists_on_tls && !info.tls_required {
             info.to_mut().tls_required = true;
         }
+        if self.peer().is_some() && (info.tls_required || info.tls_available) {
+            // There is none on a Unix socket.
+            let info = info.to_mut();
+            (info.tls_required, info.tls_available, info.tls_verify) = (false, false, false);
+        }
+        let is_named = how.names_client && self.peer().is_none();
         let addressee = Addressee {
             client_id: self.number.0,
-            address: how.names_client.then(|| self.address.ip()),
+            address: is_named.then(|| self.address().ip()),
             nonce: nonce.as_ref().map(Nonce::as_str),
             account: turn.settings.accounts.name(self.place.account),
             payload_max: u32::try_from(self.place.payload_max).unwrap_or(info.max_payload),

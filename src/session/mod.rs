@@ -3,4 +3,6 @@
 
 pub mod client;
 pub mod close;
+pub mod record;
 pub mod settings;
+pub mod slow_consumer;

@@ -42,6 +42,8 @@ pub struct Settings {
     pub trace: bool,
     /// Bytes of a payload that a trace line shows; 0 is all.
     pub traced_payload_max: usize,
+    /// Closed connections to remember; none unless somebody can ask for them.
+    pub closed_connections_max: usize,
     /// Whether of a message only the headers are shown.
     pub traces_headers_only: bool,
 }
@@ -114,6 +116,11 @@ impl Settings {
             debug: options.debug,
             trace: options.trace,
             traced_payload_max: options.max_traced_msg_len,
+            closed_connections_max: if options.is_monitored() {
+                options.max_closed_clients
+            } else {
+                0
+            },
             traces_headers_only: options.trace_headers,
         }
     }

@@ -14,18 +14,22 @@
 //! - A slot belongs to its connection until the driver says [`Shard::release`]; what comes late under an old `reuse`
 //!   finds nobody.
 
+mod closed;
+pub mod ended;
 mod lame_duck;
 mod reload;
+mod slow;
+pub mod survey;
 
 use crate::auth::{CertificateFacts, PasswordCheck};
 use crate::base::clock::{Now, WallClock};
 use crate::base::ids::{ClientNumber, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
+use crate::base::origin::Origin;
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
-use crate::config::duration::GoDuration;
-use crate::interest::{Memo, Scouted};
+use crate::interest::{Memo, Scouted, Usage};
 use crate::mesh::{Item, Mesh, Parcel};
 use crate::router::{Batch, Connection, Counters, Outboxes, Router, Sender};
 use crate::session::client::{Client, Turn};
@@ -33,7 +37,10 @@ use crate::session::close::CloseReason;
 use crate::session::settings::Settings;
 use crate::wire::opening::Greeting;
 use crate::wire::tls::Secured;
+use closed::Closed;
+use ended::EndedByAccount;
 use lame_duck::LameDuck;
+use slow::SlowConsumers;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
@@ -82,6 +89,9 @@ pub struct Shard {
     stuck_check_at: Option<Now>,
     lame_duck: Option<LameDuck>,
     tally: Tally,
+    closed: Closed,
+    ended: EndedByAccount,
+    slow_consumers: SlowConsumers,
 }
 
 /// A slot's tenant.
@@ -100,6 +110,11 @@ pub struct Tally {
     pub slow_consumers_deadline: u64,
     pub stale: u64,
     pub pauses: u64,
+    /// Connections whose session is over.
+    pub ended: u64,
+    /// Parcels taken in from the other shards, and runs of messages in them.
+    pub parcels: u64,
+    pub runs_from_lanes: u64,
 }
 
 /// A read-only picture of a shard.
@@ -109,6 +124,7 @@ pub struct Snapshot {
     pub subscriptions: usize,
     pub patterns: usize,
     pub cached_subjects: usize,
+    pub usage: Usage,
     /// Requests to other accounts that wait for a response.
     pub responses_awaited: usize,
     /// Traced messages of which other shards have not told everything yet.
@@ -150,6 +166,9 @@ impl Shard {
             stuck_check_at: None,
             lame_duck: None,
             tally: Tally::default(),
+            closed: Closed::new(settings.closed_connections_max),
+            ended: EndedByAccount::default(),
+            slow_consumers: SlowConsumers::default(),
             settings,
         }
     }
@@ -171,13 +190,13 @@ impl Shard {
     }
 
     /// Takes a new connection in and greets it.
-    pub fn connect(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
-        self.seat(number, address, Client::start)
+    pub fn connect(&mut self, number: ClientNumber, origin: impl Into<Origin>) -> ConnectionId {
+        self.seat(number, origin.into(), Client::start)
     }
 
     /// Takes a new connection in that has stages before its session: [`Shard::greet`] and [`Shard::open`] follow.
-    pub fn admit(&mut self, number: ClientNumber, address: SocketAddr) -> ConnectionId {
-        self.seat(number, address, Client::arrive)
+    pub fn admit(&mut self, number: ClientNumber, origin: impl Into<Origin>) -> ConnectionId {
+        self.seat(number, origin.into(), Client::arrive)
     }
 
     /// Says the first `INFO` to a connection that was admitted.
@@ -227,8 +246,8 @@ impl Shard {
     fn seat(
         &mut self,
         number: ClientNumber,
-        address: SocketAddr,
-        start: fn(ConnectionId, ClientNumber, SocketAddr, &mut Turn<'_>) -> Client,
+        origin: Origin,
+        start: fn(ConnectionId, ClientNumber, Origin, &mut Turn<'_>) -> Client,
     ) -> ConnectionId {
         let slot = self.seats.next_key();
         if self.reuses.len() <= slot as usize {
@@ -241,7 +260,7 @@ impl Shard {
         };
         self.router.outboxes.open(slot);
         self.tally.connected += 1;
-        let client = start(id, number, address, &mut self.turn());
+        let client = start(id, number, origin, &mut self.turn());
         self.arm(id, client.deadline());
         let seated = self.seats.insert(Seat::Serving(Box::new(client)));
         assert_eq!(seated, slot, "the slab keeps its word");
@@ -252,16 +271,17 @@ impl Shard {
     pub fn turn_away(
         &mut self,
         number: ClientNumber,
-        address: SocketAddr,
+        origin: impl Into<Origin>,
         greeting: Option<Greeting>,
     ) -> ConnectionId {
-        let id = self.admit(number, address);
+        let id = self.admit(number, origin);
         if let Some(how) = greeting {
             self.greet(id, how);
         }
         if let Some(client) = self.client(id) {
-            let text = client.labelled("maximum connections exceeded");
-            self.log.add(Level::Error, text);
+            let text = "maximum connections exceeded";
+            let line = client.labelled(text);
+            self.log.add_seldom(self.now, Level::Error, text, line);
         }
         self.close(id, CloseReason::MaximumConnectionsExceeded);
         id
@@ -368,9 +388,11 @@ impl Shard {
         let mut items = parcel.items();
         let mut memo = self.lane_memos[peer.index()];
         let mut scouted = Scouted::default();
+        let mut runs = 0;
         while let Some(item) = items.next() {
             match item {
                 Item::Messages(carried) => {
+                    runs += 1;
                     scouted.hint(&mut memo);
                     self.router.receive(peer, &carried, &mut memo, is_last_word);
                     scouted.look_ahead(self.router.interest(), memo, || items.subjects());
@@ -400,6 +422,8 @@ impl Shard {
             }
         }
         self.lane_memos[peer.index()] = memo;
+        self.tally.parcels += 1;
+        self.tally.runs_from_lanes += runs;
         self.settle();
     }
 
@@ -429,6 +453,7 @@ impl Shard {
             self.close_stuck();
         }
         self.router.expire_responses();
+        self.log.tell_repeats(self.now);
         self.run_lame_duck();
         self.settle();
     }
@@ -448,7 +473,8 @@ impl Shard {
         let pause = self.paused.iter().map(|(until, _)| *until).min();
         let resume = self.router.outboxes.has_resumes().then_some(self.now);
         let response = self.router.responses_deadline();
-        [timer, stuck, duck, pause, resume, response]
+        let repeats = self.log.deadline();
+        [timer, stuck, duck, pause, resume, response, repeats]
             .into_iter()
             .flatten()
             .min()
@@ -578,12 +604,13 @@ impl Shard {
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let serving = |(_, seat): &(u32, &Seat)| matches!(seat, Seat::Serving(_));
+        let serving = self.tally.connected - self.tally.ended;
         Snapshot {
-            connections: self.seats.iter().filter(serving).count(),
+            connections: usize::try_from(serving).unwrap_or(usize::MAX),
             subscriptions: self.router.interest().subscription_count(),
             patterns: self.router.interest().pattern_count(),
             cached_subjects: self.router.interest().cached_count(),
+            usage: self.router.interest().usage(),
             responses_awaited: self.router.responses_awaited(),
             traces_waiting: self.router.traces_waiting(),
             routed: self.router.counters,
@@ -623,6 +650,7 @@ impl Shard {
         for id in self.serving() {
             self.close(id, CloseReason::ServerShutdown);
         }
+        self.log.tell_repeats(Now::NEVER);
         self.settle();
     }
 
@@ -640,32 +668,6 @@ impl Shard {
         }
         if serving.len() <= count as usize {
             self.effects.push(Effect::Deserted);
-        }
-    }
-
-    /// Closes connections whose batch in flight has not moved for the write deadline.
-    fn close_stuck(&mut self) {
-        let deadline = self.settings.write_deadline;
-        let mut any_in_flight = false;
-        let mut stuck = Vec::new();
-        for (slot, seat) in self.seats.iter() {
-            let Some(since) = self.router.outboxes.stuck_since(slot) else {
-                continue;
-            };
-            any_in_flight = true;
-            if matches!(seat, Seat::Serving(_)) && self.now.since(since) >= deadline {
-                stuck.push(slot);
-            }
-        }
-        self.stuck_check_at = any_in_flight.then(|| self.now.after(deadline / 8));
-        for slot in stuck {
-            let (chunks, bytes) = self.router.outboxes.backlog(slot);
-            let text = format!(
-                "Slow Consumer Detected: WriteDeadline of {} exceeded with {chunks} chunks of {bytes} total bytes.",
-                GoDuration(deadline)
-            );
-            self.tally.slow_consumers_deadline += 1;
-            self.close_slow(slot, &text, CloseReason::SlowConsumerWriteDeadline);
         }
     }
 
@@ -767,24 +769,6 @@ impl Shard {
         });
     }
 
-    fn close_overflowed(&mut self) {
-        for slot in self.router.outboxes.take_overflowed() {
-            let max = self.settings.outbox.pending;
-            let text = format!("Slow Consumer Detected: MaxPending of {max} Exceeded");
-            self.tally.slow_consumers_pending += 1;
-            self.close_slow(slot, &text, CloseReason::SlowConsumerPendingBytes);
-        }
-    }
-
-    fn close_slow(&mut self, slot: u32, text: &str, reason: CloseReason) {
-        let id = self.id_of(slot);
-        if let Some(client) = self.client(id) {
-            let text = client.labelled(text);
-            self.log.add(Level::Info, text);
-        }
-        self.close(id, reason);
-    }
-
     /// Ends a session; its socket follows once the outbox is empty.
     fn close(&mut self, id: ConnectionId, reason: CloseReason) {
         if self.client(id).is_none() {
@@ -793,6 +777,8 @@ impl Shard {
         if self.router.has_journals() {
             self.write_up_traces();
         }
+        self.remember(id, reason);
+        self.tally.ended += 1;
         let Some(Seat::Serving(mut client)) = self
             .seats
             .get_mut(id.slot)

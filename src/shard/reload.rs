@@ -60,8 +60,9 @@ impl Shard {
         clients.sort_unstable_by_key(|(number, _)| number.0);
         for (_, id) in clients.split_off(most.min(clients.len())) {
             if let Some(client) = self.client(id) {
-                let text = client.labelled("maximum connections exceeded");
-                self.log.add(Level::Error, text);
+                let text = "maximum connections exceeded";
+                let line = client.labelled(text);
+                self.log.add_seldom(self.now, Level::Error, text, line);
             }
             self.close(id, CloseReason::MaximumConnectionsExceeded);
         }

@@ -73,6 +73,20 @@ impl<'a> Pattern<'a> {
     pub fn tokens(self) -> impl Iterator<Item = &'a [u8]> {
         tokens(self.bytes)
     }
+
+    /// Whether messages of `subject` are meant: one by one, for those who look at a subscription from outside. Messages
+    /// ask the index.
+    pub fn matches(self, subject: Subject<'_>) -> bool {
+        let mut wanted = self.tokens();
+        let mut given = subject.tokens();
+        loop {
+            match (wanted.next(), given.next()) {
+                (Some(b">"), Some(_)) | (None, None) => return true,
+                (Some(wanted), Some(given)) if wanted == b"*" || wanted == given => {}
+                _ => return false,
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Subject<'_> {
@@ -130,6 +144,37 @@ pub fn is_pedantic_publish(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_matches_token_by_token() {
+        let matches = |pattern: &str, subject: &str| {
+            let pattern = Pattern::new(pattern.as_bytes()).expect("a pattern");
+            pattern.matches(Subject::new(subject.as_bytes()).expect("a subject"))
+        };
+        for (pattern, subject) in [
+            ("a", "a"),
+            ("a.*", "a.b"),
+            ("*.b", "a.b"),
+            ("a.>", "a.b"),
+            ("a.>", "a.b.c"),
+            (">", "a"),
+            ("a.*", "a.*"),
+        ] {
+            assert!(matches(pattern, subject), "{pattern} {subject}");
+        }
+        for (pattern, subject) in [
+            ("a", "b"),
+            ("a", "a.b"),
+            ("a.b", "a"),
+            ("a.*", "a"),
+            ("a.*", "a.b.c"),
+            ("a.>", "a"),
+            ("a*", "ab"),
+            ("a.b", "a.*"),
+        ] {
+            assert!(!matches(pattern, subject), "{pattern} {subject}");
+        }
+    }
 
     #[test]
     fn patterns_are_literal_wild_or_invalid() {

@@ -2,41 +2,49 @@
 //! shards their directives. No message ever passes through here.
 
 pub mod config_file;
+pub mod listening;
 pub mod process_files;
 mod reload;
+mod service_manager;
 pub mod signal_command;
+mod watchdog;
 
 use crate::account::Accounts;
 use crate::auth::NonceKey;
 use crate::base::ids::ShardId;
 use crate::base::limits::{LANE_PARCELS, SHARDS_MAX};
 use crate::base::log::{Level, Record};
-use crate::config::go_text::go_error;
 use crate::config::tls::HandshakeFirst;
 use crate::config::{FileRequest, Identity, NATS_SERVER_VERSION, Options};
 use crate::mesh;
+use crate::monitor;
 use crate::protocol::info::ServerInfo;
+use crate::runtime::clock::Clock;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
 use crate::runtime::password_worker::PasswordWorkers;
 use crate::runtime::thread::{self, Common, Directive, Doorway, Patience, Report};
-use crate::runtime::{listener, probe, tls_files};
+use crate::runtime::unix_listener::SocketFile;
+use crate::runtime::{probe, tls_files};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
 use crate::wire::opening::Entrance;
+use crate::wire::tls::Acceptor;
+use listening::{Listening, ShownSocket, host_port, shown_host};
 use process_files::PortsFile;
 use reload::{Reloading, Running};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::thread::disable_transparent_huge_pages;
+use service_manager::ServiceManager;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use watchdog::{Ticker, Watchdog};
 
 /// How long shards may take to close their connections when the server stops.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -73,6 +81,13 @@ struct Broker<'a> {
     running: Running,
     reloading: Option<Reloading>,
     ports_file: Option<PortsFile>,
+    monitor: Option<monitor::Running>,
+    /// While the server listens on a Unix socket.
+    socket_file: Option<SocketFile>,
+    service_manager: ServiceManager<'a>,
+    watchdog: Watchdog,
+    /// Where the service manager wants to know that all is well.
+    ticker: Option<Ticker>,
     in_lame_duck: bool,
     deserted: usize,
 }
@@ -81,6 +96,8 @@ struct Broker<'a> {
 enum Message {
     Signal(i32),
     Report(Report),
+    /// It is time to see whether every shard still turns.
+    Tick,
 }
 
 impl<'a> Broker<'a> {
@@ -112,18 +129,22 @@ impl<'a> Broker<'a> {
         }
         let entrance = entrance(options, logger)?;
         raise_descriptor_limit(logger);
-        let (socket, address) = listener::open(&options.host, options.port).map_err(|error| {
-            let wanted = host_port(&options.host, options.port);
-            let why = format!("listen tcp {wanted}: bind: {}", go_error(&error));
-            format!("Error listening on port: {wanted}, {why:?}")
-        })?;
+        let tls = entrance.as_ref().and_then(|entrance| entrance.tls.clone());
+        let monitor = open_monitor(options, tls.as_deref(), logger)?;
+        let Listening {
+            doorway,
+            address,
+            socket_file,
+        } = Listening::open(options)?;
         let info = server_info(options, server_id, server_name, address);
         Accounts::compile(&options.accounts, options.system_account)
             .map_err(|error| error.to_string())?;
         let key = nonce_key()?;
         let settings = Settings::new(options, info, key);
         let count = shard_count(options);
-        let (bells, messages, shards) = spawn(options, &settings, entrance, socket, count, logger)?;
+        let clock = thread::start_clock();
+        let (bells, messages, shards, ticker) =
+            spawn(options, &settings, entrance, doorway, count, logger, clock)?;
         let mut broker = Broker {
             logger,
             bells,
@@ -131,26 +152,52 @@ impl<'a> Broker<'a> {
             messages,
             running: Running {
                 options: Options {
-                    port: address.port(),
+                    port: address.map_or(options.port, |address| address.port()),
                     ..options.clone()
                 },
                 request: request.cloned(),
                 identity: identity.clone(),
                 address,
+                monitored: None,
                 key,
                 settings: Arc::new(settings),
             },
             reloading: None,
             ports_file: None,
+            monitor: None,
+            socket_file,
+            service_manager: ServiceManager::new(logger),
+            watchdog: Watchdog::default(),
+            ticker,
             in_lame_duck: false,
             deserted: 0,
         };
         broker.wait_until_ready()?;
-        let shown = host_port(&shown_host(&options.host), address.port());
-        broker.info(format!("Listening for client connections on {shown}"));
+        if let Some(address) = address {
+            let shown = host_port(&shown_host(&options.host), address.port());
+            broker.info(format!("Listening for client connections on {shown}"));
+        }
+        if let Some(file) = &broker.socket_file {
+            let shown = ShownSocket(file.path());
+            broker.info(format!("Listening for client connections on {shown}"));
+        }
         broker.tell_of_entrance(options);
-        broker.write_files(options, identity, address)?;
+        broker.running.monitored = monitor.as_ref().map(|port| (port.scheme(), port.address));
+        if let Some(port) = monitor {
+            let facts = monitor::Facts {
+                options: options.clone(),
+                info: broker.running.settings.info.clone(),
+                configured_at: clock.now(),
+                bells: broker.bells.clone(),
+                clock,
+                logger: logger.clone(),
+                tls,
+            };
+            broker.monitor = Some(port.serve(facts)?);
+        }
+        broker.write_files(options)?;
         broker.info("Server is ready");
+        broker.service_manager.ready();
         Ok(broker)
     }
 
@@ -183,21 +230,11 @@ impl<'a> Broker<'a> {
         Ok(())
     }
 
-    fn write_files(
-        &mut self,
-        options: &Options,
-        identity: &Identity,
-        address: SocketAddr,
-    ) -> Result<(), String> {
+    fn write_files(&mut self, options: &Options) -> Result<(), String> {
         if let Some(path) = &options.pid_file {
             process_files::write_pid_file(path).map_err(|error| error.to_string())?;
         }
-        if let Some(folder) = &options.ports_file_dir {
-            match PortsFile::write(folder, identity, address) {
-                Ok(file) => self.ports_file = Some(file),
-                Err(error) => self.log(Level::Error, error.to_string()),
-            }
-        }
+        self.write_ports_file();
         Ok(())
     }
 
@@ -216,6 +253,12 @@ impl<'a> Broker<'a> {
                         SIGUSR2 => self.enter_lame_duck(),
                         SIGHUP => self.reload(),
                         _ => {}
+                    }
+                }
+                Ok(Message::Tick) => self.ask_for_signs_of_life(),
+                Ok(Message::Report(Report::Alive(shard))) => {
+                    if self.watchdog.heard(shard) {
+                        self.service_manager.all_is_well();
                     }
                 }
                 Ok(Message::Report(Report::Reloaded(shard))) => self.hear_reloaded(shard),
@@ -242,12 +285,28 @@ impl<'a> Broker<'a> {
             return;
         }
         self.info("Entering lame duck mode, stop accepting new clients");
+        // A successor may want the name.
+        self.socket_file = None;
+        let duration = self.running.options.lame_duck_duration;
+        self.service_manager.lame_duck(duration);
         self.tell_all(|| Directive::StopAccepting);
         self.tell_all(|| Directive::LameDuck);
     }
 
+    fn ask_for_signs_of_life(&mut self) {
+        if self.watchdog.may_ask() {
+            self.shards().for_each(|shard| self.watchdog.asked(shard));
+            self.tell_all(|| Directive::SignOfLife);
+        }
+    }
+
     fn stop(mut self) {
         self.info("Initiating Shutdown...");
+        self.monitor = None;
+        self.socket_file = None;
+        self.service_manager.stopping();
+        // From here on only the wait below decides how long this may take.
+        self.ticker = None;
         self.tell_all(|| Directive::StopAccepting);
         self.tell_all(|| Directive::ShutDown);
         let mut running = self.shards.len();
@@ -297,7 +356,7 @@ impl<'a> Broker<'a> {
     }
 
     fn log(&self, level: Level, text: impl Into<String>) {
-        self.logger.log(Record::new(level, text));
+        self.logger.log(Record::new(level, text.into()));
     }
 }
 
@@ -328,17 +387,36 @@ fn announce(logger: &Logger, identity: &Identity, server_id: &str, server_name: 
     }
 }
 
+fn open_monitor(
+    options: &Options,
+    tls: Option<&Acceptor>,
+    logger: &Logger,
+) -> Result<Option<monitor::Port>, String> {
+    let port = monitor::Port::open(options, tls)?;
+    if let Some(port) = &port {
+        let shown = host_port(options.monitor_host(), port.address.port());
+        let text = format!("Starting {} monitor on {shown}", port.scheme());
+        logger.log(Record::new(Level::Info, text));
+    }
+    Ok(port)
+}
+
 fn server_info(
     options: &Options,
     server_id: String,
     server_name: String,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
 ) -> ServerInfo {
     let advertised = options.client_advertise.as_ref();
-    let host = advertised.map_or_else(|| shown_host(&options.host), |at| at.host.clone());
+    let own = || match &options.unix_socket {
+        Some(path) if address.is_none() => ShownSocket(path).to_string(),
+        _ => shown_host(&options.host),
+    };
+    let host = advertised.map_or_else(own, |at| at.host.clone());
     let port = advertised
         .and_then(|at| at.port)
-        .unwrap_or_else(|| address.port());
+        .or_else(|| address.map(|address| address.port()))
+        .unwrap_or_default();
     ServerInfo {
         server_id,
         server_name,
@@ -370,15 +448,21 @@ fn shard_count(options: &Options) -> u8 {
     u8::try_from(count).unwrap_or(1)
 }
 
-type Spawned = (Doorbells, Receiver<Message>, Vec<JoinHandle<()>>);
+type Spawned = (
+    Doorbells,
+    Receiver<Message>,
+    Vec<JoinHandle<()>>,
+    Option<Ticker>,
+);
 
 fn spawn(
     options: &Options,
     settings: &Settings,
     entrance: Option<Arc<Entrance>>,
-    socket: OwnedFd,
+    doorway: Doorway,
     count: u8,
     logger: &Logger,
+    clock: Clock,
 ) -> Result<Spawned, String> {
     let failed = |what: &str| {
         let what = what.to_owned();
@@ -387,6 +471,7 @@ fn spawn(
     let (bells, mailboxes) = Doorbells::new(count).map_err(failed("Could not make doorbells"))?;
     let (sender, messages) = channel();
     forward_signals(sender.clone()).map_err(failed("Could not listen to signals"))?;
+    let ticker = tick(sender.clone()).map_err(failed("Could not start a thread"))?;
     let (reports, shard_reports) = channel();
     forward_reports(shard_reports, sender).map_err(failed("Could not start a thread"))?;
     // Before anything is pinned: a thread inherits where it may run.
@@ -398,7 +483,7 @@ fn spawn(
         passwords,
         reports,
         logger: logger.clone(),
-        clock: thread::start_clock(),
+        clock,
         patience: Patience {
             spin: Duration::from_micros(u64::from(options.spin_us)),
             linger: Duration::from_micros(u64::from(options.linger_us)),
@@ -412,10 +497,7 @@ fn spawn(
         logger.log(Record::new(Level::Warn, text));
         cores.clear();
     }
-    let mut doorway = Some(Doorway {
-        listener: socket,
-        connections_max: options.max_connections,
-    });
+    let mut doorway = Some(doorway);
     let mut shards = Vec::new();
     for (index, (mesh, mailbox)) in mesh::build(count, LANE_PARCELS)
         .into_iter()
@@ -428,7 +510,7 @@ fn spawn(
         let spawned = thread::spawn(shard, core, mailbox, doorway.take(), common.clone());
         shards.push(spawned.map_err(failed("Could not start a shard"))?);
     }
-    Ok((bells, messages, shards))
+    Ok((bells, messages, shards, ticker))
 }
 
 fn forward_signals(to: Sender<Message>) -> std::io::Result<()> {
@@ -443,6 +525,12 @@ fn forward_signals(to: Sender<Message>) -> std::io::Result<()> {
             }
         })?;
     Ok(())
+}
+
+fn tick(to: Sender<Message>) -> std::io::Result<Option<Ticker>> {
+    let interval = ServiceManager::watchdog_interval();
+    let ring = move || to.send(Message::Tick).is_ok();
+    interval.map(|every| Ticker::start(every, ring)).transpose()
 }
 
 fn forward_reports(from: Receiver<Report>, to: Sender<Message>) -> std::io::Result<()> {
@@ -507,22 +595,6 @@ fn nonce_key() -> Result<NonceKey, String> {
 fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0)
-}
-
-fn shown_host(host: &str) -> String {
-    if host.is_empty() {
-        "0.0.0.0".to_owned()
-    } else {
-        host.to_owned()
-    }
-}
-
-fn host_port(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
 }
 
 fn signal_text(signal: i32) -> &'static str {

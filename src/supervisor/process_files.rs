@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::listening::{Reach, ShownSocket};
 use crate::config::Identity;
 use crate::config::go_text::go_error;
 
@@ -39,19 +40,25 @@ pub struct PortsFile {
 }
 
 impl PortsFile {
-    /// Writes `<program>_<pid>.ports` into `directory`: the URLs at which clients reach `listening`.
+    /// Writes `<program>_<pid>.ports` into `directory`: the URLs at which clients reach the server.
     ///
     /// # Errors
     /// `Error writing ports file (…): …`, which nats-server logs as an error and then goes on.
     pub fn write(
         directory: &Path,
         identity: &Identity,
-        listening: SocketAddr,
+        reach: Reach<'_>,
     ) -> Result<PortsFile, ProcessFileError> {
         let name = format!("{}_{}.ports", identity.program, std::process::id());
         let path = directory.join(name);
         let ports = Ports {
-            nats: client_urls(listening),
+            nats: reach.clients.map(urls).unwrap_or_default(),
+            monitoring: reach.monitor.map(urls).unwrap_or_default(),
+            unix: reach
+                .unix_socket
+                .map(|path| ShownSocket(path).to_string())
+                .into_iter()
+                .collect(),
         };
         let written = serde_json::to_vec(&ports)
             .map_err(io::Error::from)
@@ -111,9 +118,14 @@ impl std::error::Error for ProcessFileError {}
 #[derive(Debug, Serialize)]
 struct Ports {
     nats: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    monitoring: Vec<String>,
+    /// Not in nats-server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unix: Vec<String>,
 }
 
-fn client_urls(listening: SocketAddr) -> Vec<String> {
+fn urls((scheme, listening): (&str, SocketAddr)) -> Vec<String> {
     let addresses = if listening.ip().is_unspecified() {
         interface_addresses()
     } else {
@@ -121,7 +133,7 @@ fn client_urls(listening: SocketAddr) -> Vec<String> {
     };
     let url = |ip: IpAddr| {
         format!(
-            "nats://{}",
+            "{scheme}://{}",
             SocketAddr::new(ip.to_canonical(), listening.port())
         )
     };
@@ -215,11 +227,26 @@ mod tests {
         let identity = Identity {
             program: "nats-server".to_owned(),
         };
-        let file = PortsFile::write(&directory, &identity, ([127, 0, 0, 1], 4222).into()).unwrap();
+        let reach = Reach {
+            clients: Some(("nats", ([127, 0, 0, 1], 4222).into())),
+            monitor: Some(("http", ([127, 0, 0, 1], 8222).into())),
+            unix_socket: None,
+        };
+        PortsFile::write(&directory, &identity, reach).unwrap();
         let path = directory.join(format!("nats-server_{}.ports", std::process::id()));
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
-            r#"{"nats":["nats://127.0.0.1:4222"]}"#
+            r#"{"nats":["nats://127.0.0.1:4222"],"monitoring":["http://127.0.0.1:8222"]}"#
+        );
+        let reach = Reach {
+            clients: None,
+            monitor: None,
+            unix_socket: Some(Path::new("/run/t.sock")),
+        };
+        let file = PortsFile::write(&directory, &identity, reach).unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            r#"{"nats":[],"unix":["unix:/run/t.sock"]}"#
         );
         file.remove().unwrap();
         assert!(!path.exists());
@@ -228,11 +255,12 @@ mod tests {
 
     #[test]
     fn a_wildcard_means_every_interface() {
-        let urls = client_urls(([0, 0, 0, 0], 4222).into());
+        let urls_of = |address| urls(("nats", address));
+        let urls = urls_of(([0, 0, 0, 0], 4222).into());
         assert_eq!(
             urls.first().map(String::as_str),
             Some("nats://127.0.0.1:4222")
         );
-        assert_eq!(client_urls("[::1]:9".parse().unwrap()), ["nats://[::1]:9"]);
+        assert_eq!(urls_of("[::1]:9".parse().unwrap()), ["nats://[::1]:9"]);
     }
 }

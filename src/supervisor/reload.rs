@@ -12,6 +12,7 @@
 //! - The port that the kernel has chosen at the start is the one that was asked for.
 
 use super::config_file::ProcessSurroundings;
+use super::listening::Reach;
 use super::process_files::{self, PortsFile};
 use super::{Broker, entrance, server_info};
 use crate::auth::NonceKey;
@@ -23,6 +24,7 @@ use crate::config::{FileRequest, Identity, Options};
 use crate::runtime::logger::{LogChange, Logger};
 use crate::runtime::thread::{Directive, Reload};
 use crate::session::settings::Settings;
+use crate::wire::tls::Acceptor;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -33,7 +35,9 @@ pub(super) struct Running {
     /// `None` when flags are all there is.
     pub(super) request: Option<FileRequest>,
     pub(super) identity: Identity,
-    pub(super) address: SocketAddr,
+    pub(super) address: Option<SocketAddr>,
+    /// Scheme and address of the monitoring port.
+    pub(super) monitored: Option<(&'static str, SocketAddr)>,
     /// Makes nonces for as long as the process lives.
     pub(super) key: NonceKey,
     pub(super) settings: Arc<Settings>,
@@ -66,11 +70,13 @@ impl Broker<'_> {
             reloading.again = true;
             return;
         }
+        self.service_manager.reloading();
         match self.prepare() {
             Ok(prepared) => self.take_over(prepared),
             Err(why) => {
                 let text = format!("Failed to reload server configuration: {why}");
                 self.log(Level::Error, text);
+                self.service_manager.reload_refused();
             }
         }
     }
@@ -90,13 +96,32 @@ impl Broker<'_> {
             return;
         }
         let is_asked_again = reloading.again;
+        let entrance = reloading.reload.entrance.as_ref();
+        let tls = entrance.and_then(|entrance| entrance.tls.clone());
         self.reloading = None;
+        self.tell_monitor(tls);
         let file = self.running.options.config_file.as_ref();
         let digest = file.map(|file| format!("({})", file.digest));
         let digest = digest.unwrap_or_default();
         self.info(format!("Reloaded server configuration {digest}"));
+        self.service_manager.ready();
         if is_asked_again {
             self.reload();
+        }
+    }
+
+    /// Lets the pages show the new configuration, which now holds everywhere.
+    fn tell_monitor(&self, tls: Option<Arc<Acceptor>>) {
+        let Some(monitor) = &self.monitor else {
+            return;
+        };
+        let options = self.running.options.clone();
+        let info = self.running.settings.info.clone();
+        if let Err(why) = monitor.reload(options, info, tls) {
+            self.log(
+                Level::Error,
+                format!("Monitoring keeps its certificate: {why}"),
+            );
         }
     }
 
@@ -198,11 +223,35 @@ impl Broker<'_> {
         {
             self.log(Level::Error, error.to_string());
         }
-        if let Some(folder) = &self.running.options.ports_file_dir {
-            match PortsFile::write(folder, &self.running.identity, self.running.address) {
-                Ok(file) => self.ports_file = Some(file),
-                Err(error) => self.log(Level::Error, error.to_string()),
-            }
+        self.write_ports_file();
+    }
+
+    /// Writes the ports file, if one is wanted.
+    pub(super) fn write_ports_file(&mut self) {
+        let Running {
+            options,
+            identity,
+            address,
+            monitored,
+            settings,
+            ..
+        } = &self.running;
+        let Some(folder) = &options.ports_file_dir else {
+            return;
+        };
+        let scheme = if settings.info.tls_required {
+            "tls"
+        } else {
+            "nats"
+        };
+        let reach = Reach {
+            clients: address.map(|address| (scheme, address)),
+            monitor: *monitored,
+            unix_socket: options.unix_socket.as_deref(),
+        };
+        match PortsFile::write(folder, identity, reach) {
+            Ok(file) => self.ports_file = Some(file),
+            Err(error) => self.log(Level::Error, error.to_string()),
         }
     }
 }
@@ -211,7 +260,8 @@ impl Broker<'_> {
 fn logs_alike(old: &Options, new: &Options) -> bool {
     let of = |options: &Options| {
         (
-            options.log_file.clone(),
+            (options.log_file.clone(), options.log_format),
+            (options.syslog, options.remote_syslog.clone()),
             (options.logtime, options.logtime_utc),
             (options.debug, options.trace),
         )

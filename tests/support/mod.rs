@@ -6,6 +6,7 @@
 //! - [`RawClient`] moves bytes and lines and knows nothing of the protocol: a test that spoke
 //!   through a client library would test what the library lets through.
 //!
+//! - [`http`] asks for monitoring pages.
 //! - [`Certificates`] are an authority with certificates for a test's own server and clients.
 //!
 //! Only the standard library, `serde_json` and, for TLS, rustls and rcgen are used, so that a failure here is easy to blame.
@@ -15,6 +16,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod client;
+pub(crate) mod http;
 mod server;
 mod tls;
 

@@ -164,6 +164,19 @@ impl Server {
         self.address
     }
 
+    /// What the ports file has for clients.
+    pub(crate) fn url(&self) -> String {
+        let ports = self.ports_file().expect("a ports file");
+        ports["nats"][0].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Where the monitoring pages are, with `-m -1` among the flags.
+    pub(crate) fn monitor(&self) -> SocketAddr {
+        self.ports_file()
+            .and_then(|ports| address_of(&ports["monitoring"][0]))
+            .expect("the ports file names the monitor")
+    }
+
     /// The process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

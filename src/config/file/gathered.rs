@@ -209,7 +209,9 @@ impl Reader<'_> {
         let mut names = BTreeSet::new();
         for Placed { position, value } in users {
             let (what, name) = match &value.credentials {
-                Credentials::Password { name, .. } => ("user", name),
+                Credentials::Password { name, .. } | Credentials::Process { name, .. } => {
+                    ("user", name)
+                }
                 Credentials::Nkey(key) => ("nkey", key),
             };
             if !names.insert(name) {

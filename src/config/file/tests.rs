@@ -201,7 +201,7 @@ fn wrong_values_are_told_with_what_is_right() {
         ),
         (
             "max_closed_clients: x",
-            "max_closed_clients must be a whole number, not a text; leave out the quotes",
+            "max_closed_clients must be a whole number, 1 to 1000000, not a text; leave out the quotes",
         ),
         (
             "authorization: []",

@@ -7,8 +7,9 @@ use nkeys::KeyPairType;
 use super::{Field, Placed, Reader, permissions};
 use crate::base::ids::AccountId;
 use crate::config::Secret;
-use crate::config::authorization::{ConnectionType, Credentials, Permissions, User};
-use crate::config::language::{Map, Position};
+use crate::config::authorization::{ConnectionType, Credentials, PeerRule, Permissions, User};
+use crate::config::language::{Map, Position, Value};
+use crate::config::system_names::{GROUPS_FILE, USERS_FILE};
 
 /// `authorization { users }`.
 pub(in crate::config) fn of_authorization<'a>(reader: &mut Reader<'a>, field: &Field<'a>) {
@@ -47,6 +48,8 @@ fn user<'a>(
     let mut permissions: Option<Permissions> = None;
     let mut connection_types = None;
     let mut proxy_required = false;
+    let mut rule = PeerRule::default();
+    let mut is_sound = true;
     for part in reader.parts("user", map) {
         match part.name() {
             "user" => name = part.text(),
@@ -55,10 +58,21 @@ fn user<'a>(
             "permissions" => permissions = Some(permissions::read(reader, &part)),
             "allowed_connection_types" => connection_types = Some(ways(reader, &part)),
             "proxy_required" => proxy_required = part.switch(),
+            "peer_user" => {
+                rule.user = number(reader, &part, USERS_FILE);
+                is_sound &= rule.user.is_some();
+            }
+            "peer_group" => {
+                rule.group = number(reader, &part, GROUPS_FILE);
+                is_sound &= rule.group.is_some();
+            }
             _ => part.misshapen(),
         }
     }
-    match credentials(name, password, nkey) {
+    if !is_sound {
+        return None;
+    }
+    match credentials(name, password, nkey, rule) {
         Ok(credentials) => Some(User {
             credentials,
             account,
@@ -77,7 +91,18 @@ fn credentials(
     name: &str,
     password: Option<&str>,
     nkey: &str,
+    rule: PeerRule,
 ) -> Result<Credentials, &'static str> {
+    if rule != PeerRule::default() {
+        return match (name, password, nkey) {
+            ("", _, _) => Err("User entry requires a user"),
+            (name, None, "") => Ok(Credentials::Process {
+                name: name.to_owned(),
+                rule,
+            }),
+            _ => Err("Users with peer_user or peer_group take no password and no nkey"),
+        };
+    }
     match (name, nkey) {
         ("", "") => Err("User entry requires a user"),
         (name, "") => Ok(Credentials::Password {
@@ -92,6 +117,21 @@ fn credentials(
         }
         _ => Err("Nkey users do not take usernames or passwords"),
     }
+}
+
+/// The user or group of this machine that a field names.
+fn number<'a>(reader: &mut Reader<'a>, field: &Field<'a>, file: &str) -> Option<u32> {
+    let found = match field.value() {
+        Value::Integer(number) => u32::try_from(*number).ok(),
+        Value::Text(text) => reader.machine.number(text, file),
+        _ => field.misshapen(),
+    };
+    if found.is_none() {
+        let what = field.name();
+        let reason = format!("{what}: {file} does not list it, and it is no number of one");
+        reader.fault(field.position(), reason);
+    }
+    found
 }
 
 /// Whether `text` is a public nkey of this type.

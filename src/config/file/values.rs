@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::Reader;
+use crate::config::draft::UNIX_PREFIX;
 use crate::config::duration::{GoDuration, parse_duration};
 use crate::config::go_text::go_quote;
 use crate::config::language::{Entry, Value};
@@ -47,6 +48,12 @@ impl Reader<'_> {
                     return Err(wrong_type(key, &expected, value));
                 };
                 row.set_span(&mut self.draft, range, *set, span)
+            }
+            (Kind::Address(_, set), Value::Text(text))
+                if row.name() == "listen" && text.starts_with(UNIX_PREFIX) =>
+            {
+                set(draft, text, 0);
+                Ok(())
             }
             (Kind::Address(ports, set), value) => {
                 let (host, port) = address(key, value)?;

@@ -127,6 +127,27 @@ fn what_must_stay_is_refused_with_old_and_new() {
         ),
         ("", "server_name: foo", "ServerName: old=, new=foo"),
         (
+            "http_port: -1",
+            "http_port: 8222",
+            "HTTPPort: old=-1, new=8222",
+        ),
+        ("https_port: 8222", "", "HTTPSPort: old=8222, new=0"),
+        (
+            "http: \"127.0.0.1:-1\"",
+            "http: -1",
+            "HTTPHost: old=127.0.0.1, new=0.0.0.0",
+        ),
+        (
+            "http_port: -1",
+            "http_port: -1, http_base_path: a",
+            "HTTPBasePath: old=, new=a",
+        ),
+        (
+            "",
+            "max_closed_clients: 5",
+            "MaxClosedClients: old=10000, new=5",
+        ),
+        (
             "",
             "lame_duck_duration: 40s",
             "LameDuckDuration: old=2m0s, new=40s",

@@ -36,6 +36,10 @@ pub(super) const ANY: Shape = Shape {
     ],
     shown: "a value",
 };
+const TEXT_OR_INTEGER: Shape = Shape {
+    sorts: &[Sort::Text, Sort::Integer],
+    shown: "a name or a number",
+};
 const SWITCH: Shape = Shape {
     sorts: &[Sort::Boolean],
     shown: "true or false",
@@ -116,6 +120,10 @@ pub static BLOCKS: &[Row] = &[
         "How the user may connect: `STANDARD`, `WEBSOCKET`, `LEAFNODE`, `LEAFNODE_WS`, `MQTT`, `MQTT_WS`, `IN_PROCESS` \
          (default: any way)"),
     part(USER, &["user.proxy_required"], SWITCH, "Whether the user must come through a trusted proxy"),
+    part(USER, &["user.peer_user"], TEXT_OR_INTEGER,
+        "Instead of a password: who comes through the Unix socket as a process of this user of the machine, by name or number"),
+    part(USER, &["user.peer_group"], TEXT_OR_INTEGER,
+        "Instead of a password, or in addition to `peer_user`: whose process is in this group"),
 
     part(PERMISSIONS, &["permissions.publish", "permissions.pub", "permissions.import"], RULES,
         "Subjects that may be published to"),

@@ -3,7 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::line::Stamp;
+use super::log_file::LogFile;
 use super::*;
+use crate::base::ids::ClientNumber;
+use crate::base::log::{About, Line, Party};
+use crate::base::origin::Origin;
+use crate::config::LogFormat;
 
 fn directory(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("trunkline-log-{name}-{}", std::process::id()));
@@ -24,20 +30,31 @@ fn info(logger: &Logger, text: &str) {
     logger.log(Record::new(Level::Info, text));
 }
 
-fn line(form: &mut Form, level: Level, text: &str) -> String {
+fn form(format: LogFormat) -> Form {
+    Form {
+        pid: 42,
+        stamp: Some(Stamp::new(true)),
+        coloured: false,
+        format,
+    }
+}
+
+fn line(form: &mut Form, shard: Option<ShardId>, record: Record) -> String {
     let mut block = String::new();
     let when = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 12_345_678);
-    form.push_line(&mut block, when, level, text);
+    let entry = Entry {
+        when,
+        shard,
+        record,
+    };
+    form.push_line(&mut block, &entry);
     block
 }
 
 #[test]
 fn lines_look_like_those_of_nats_server() {
-    let mut form = Form {
-        pid: 42,
-        stamp: Some(Stamp::new(true)),
-        coloured: false,
-    };
+    let mut form = form(LogFormat::Text);
+    let line = |form: &mut Form, level, text: &str| line(form, None, Record::new(level, text));
     assert_eq!(
         line(&mut form, Level::Info, "Server is ready"),
         "[42] 2001/09/09 01:46:40.012345 [INF] Server is ready\n"
@@ -49,6 +66,68 @@ fn lines_look_like_those_of_nats_server() {
         line(&mut form, Level::Trace, "x"),
         "[42] [\x1b[33mTRC\x1b[0m] x\n"
     );
+}
+
+#[test]
+fn lines_may_be_objects() {
+    let mut form = form(LogFormat::Json);
+    form.coloured = true;
+    assert_eq!(
+        line(
+            &mut form,
+            None,
+            Record::new(Level::Info, "Server is \"ready\"\n")
+        ),
+        concat!(
+            r#"{"time":"2001-09-09T01:46:40.012345Z","level":"info","pid":42,"#,
+            r#""message":"Server is \"ready\""}"#,
+            "\n"
+        )
+    );
+    let party = Party {
+        shown: "\"v1:go:name\" - \"ACME/user:bob\"".to_owned(),
+        program: "v1:go:name".to_owned(),
+        account: "ACME".to_owned(),
+        user: "bob".to_owned(),
+    };
+    let prefix = "127.0.0.1:5 - cid:7 - \"v1:go:name\" - \"ACME/user:bob\" - ";
+    let about = |party| About {
+        number: ClientNumber(7),
+        origin: Origin::Network("127.0.0.1:5".parse().unwrap()),
+        party,
+        prefix: prefix.len(),
+    };
+    let said = |party| Line::about(about(party), format!("{prefix}two\nlines"));
+    let shard = Some(ShardId(1));
+    form.stamp = None;
+    assert_eq!(
+        line(
+            &mut form,
+            shard,
+            Record::new(Level::Error, said(Some(Arc::new(party))))
+        ),
+        concat!(
+            r#"{"level":"error","pid":42,"shard":1,"kind":"client","cid":7,"address":"127.0.0.1:5","#,
+            r#""account":"ACME","user":"bob","program":"v1:go:name","message":"two\nlines"}"#,
+            "\n"
+        )
+    );
+    assert_eq!(
+        line(&mut form, shard, Record::new(Level::Debug, said(None))),
+        concat!(
+            r#"{"level":"debug","pid":42,"shard":1,"kind":"client","cid":7,"address":"127.0.0.1:5","#,
+            r#""message":"two\nlines"}"#,
+            "\n"
+        )
+    );
+}
+
+#[test]
+fn objects_carry_the_offset_of_the_zone() {
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(-3));
+    let stamp = Stamp::in_zone(zone);
+    let when = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 0);
+    assert_eq!(stamp.rfc_3339(when), "2001-09-08T22:46:40.000000-03:00");
 }
 
 #[test]
@@ -138,12 +217,107 @@ fn a_file_over_its_limit_is_set_aside() {
 }
 
 #[test]
+fn no_more_files_are_kept_than_there_may_be() {
+    let directory = directory("purge");
+    let path = directory.join("log");
+    let mine = [
+        "log.old",
+        "log.2020.01.01.00.00.00.gz",
+        "other.2020.01.01.00.00.00.000000000",
+    ];
+    let aside = [
+        "log.2020.01.01.00.00.00.000000001",
+        "log.2020.01.01.00.00.00",
+    ];
+    for name in mine.iter().chain(&aside) {
+        fs::write(directory.join(name), "kept?").unwrap();
+    }
+    // What cannot be removed as a file is none of ours either.
+    fs::create_dir(directory.join("log.2020.01.01.00.00.00.5")).unwrap();
+    let limited = Options {
+        log_size_limit: 1000,
+        log_files_max: 3,
+        ..options(&path)
+    };
+    let logger = Logger::start(&limited).unwrap();
+    for number in 0..100 {
+        info(&logger, &format!("line {number:03} {}", "x".repeat(80)));
+    }
+    logger.flush_and_stop();
+    for name in mine.iter().chain(&["log.2020.01.01.00.00.00.5"]) {
+        assert!(directory.join(name).exists(), "{name}");
+    }
+    let names = fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let backups: Vec<String> = names
+        .filter(|name| name.starts_with("log.2") && !name.starts_with("log.2020"))
+        .collect();
+    assert_eq!(backups.len(), 2, "{backups:?}");
+    assert!(aside.iter().all(|name| !directory.join(name).exists()));
+    let last = fs::read_to_string(
+        backups
+            .iter()
+            .max()
+            .map(|name| directory.join(name))
+            .unwrap(),
+    );
+    assert!(last.unwrap().contains("[INF] Purged log file \"log.2"));
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_file_that_is_too_large_already_is_set_aside_at_once() {
+    let directory = directory("large");
+    let path = directory.join("log");
+    fs::write(&path, "x".repeat(2000)).unwrap();
+    let limited = Options {
+        log_size_limit: 1000,
+        ..options(&path)
+    };
+    let logger = Logger::start(&limited).unwrap();
+    info(&logger, "first");
+    info(&logger, "second");
+    logger.flush_and_stop();
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 2);
+    let new = fs::read_to_string(&path).unwrap();
+    assert!(
+        new.contains("Rotated log") && new.contains("second"),
+        "{new}"
+    );
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_full_disk_costs_lines_and_they_are_counted() {
+    let directory = directory("full");
+    let path = directory.join("log");
+    let logger = Logger::start(&options(Path::new("/dev/full"))).unwrap();
+    for number in 0..3 {
+        info(&logger, &format!("lost {number}"));
+    }
+    // Room again, so to speak.
+    let change = Logger::prepare(&options(&path)).unwrap();
+    logger.change(change);
+    info(&logger, "kept");
+    logger.flush_and_stop();
+    let pid = std::process::id();
+    let written = fs::read_to_string(&path).unwrap();
+    assert_eq!(
+        written,
+        format!("[{pid}] [INF] kept\n[{pid}] [WRN] Log could not keep up: 3 lines dropped\n")
+    );
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
 fn a_stuck_reader_costs_lines_and_not_time() {
     let (orders_in, orders) = sync_channel(4);
     let shared = Arc::new(Shared::default());
     let logger = Logger {
         queue: orders_in,
         shared: Arc::clone(&shared),
+        shard: None,
     };
     for number in 0..10 {
         info(&logger, &format!("{number}"));
@@ -154,19 +328,14 @@ fn a_stuck_reader_costs_lines_and_not_time() {
 
     let directory = directory("stuck");
     let path = directory.join("log");
-    let output = Output::File(LogFile::open(&path, 0).unwrap());
+    let output = Output::File(LogFile::open(&path, 0, 0).unwrap());
     let form = Form {
         pid: 1,
         stamp: None,
         coloured: false,
+        format: LogFormat::Text,
     };
-    let writer = Writer {
-        orders,
-        shared,
-        output,
-        form,
-        block: String::new(),
-    };
+    let writer = Writer::new(orders, shared, output, form);
     drop(logger);
     writer.run();
     let written = fs::read_to_string(&path).unwrap();

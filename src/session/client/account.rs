@@ -74,8 +74,7 @@ impl Client {
             return Ok(());
         };
         if !entered.admit() {
-            let text = "maximum account active connections exceeded";
-            turn.log.add(Level::Error, self.labelled(text));
+            self.complain_for_all("maximum account active connections exceeded", turn);
             return Err(CloseReason::MaximumAccountConnectionsExceeded);
         }
         self.place.is_counted = true;
@@ -90,8 +89,7 @@ impl Client {
         let account = turn.settings.accounts.get(self.place.account);
         if is_counted && account.is_some_and(Account::give_way) {
             self.place.is_counted = false;
-            let text = "maximum account active connections exceeded";
-            turn.log.add(Level::Error, self.labelled(text));
+            self.complain_for_all("maximum account active connections exceeded", turn);
             return Err(CloseReason::MaximumAccountConnectionsExceeded);
         }
         if self
@@ -212,7 +210,7 @@ impl Client {
         };
         ClientInfo {
             start: client_info::rfc3339(settings.wall.at(self.started)),
-            host: self.address.ip().to_canonical().to_string(),
+            host: self.address().ip().to_canonical().to_string(),
             id: self.number.0,
             user,
             name: options.name.clone(),
@@ -227,8 +225,9 @@ impl Client {
 
     /// The answer to a ping: the round trip is known again.
     pub(super) fn hear_pong(&mut self, turn: &Turn<'_>) {
-        self.pings_out = 0;
-        if let Some(pinged_at) = self.pinged_at {
+        // One that was not asked for measures nothing.
+        let was_asked = std::mem::take(&mut self.pings_out) > 0;
+        if let Some(pinged_at) = self.pinged_at.filter(|_| was_asked) {
             self.round_trip = turn.now.since(pinged_at).max(ROUND_TRIP_MIN);
         }
     }

@@ -8,7 +8,7 @@
 use super::account::ROUND_TRIP_MIN;
 use super::{Client, Handled, Stage, Turn};
 use crate::auth::{
-    CertificateFacts, Claim, Claimant, Directory, Identity, Name, PasswordCheck, Refusal, Standing,
+    CertificateFacts, Claim, Claimant, Directory, Identity, PasswordCheck, Refusal, Standing,
     Verdict,
 };
 use crate::base::log::Level;
@@ -47,6 +47,7 @@ impl Client {
 
     pub(super) fn connect(&mut self, json: &[u8], turn: &mut Turn<'_>) -> Handled {
         let deadline = self.auth_deadline.take();
+        self.active_at = turn.now;
         self.round_trip = turn.now.since(self.started).max(ROUND_TRIP_MIN);
         if self.options.merge(json).is_err() {
             return Err(CloseReason::ProtocolViolation);
@@ -115,6 +116,7 @@ impl Client {
             nonce: nonce.as_ref(),
             connection_type: ConnectionType::Standard,
             certificate: self.certificate.as_deref(),
+            peer: self.peer(),
         })
     }
 
@@ -223,7 +225,7 @@ impl Client {
         self.become_somebody(identity, turn)?;
         if self.stage != Stage::Connected {
             self.stage = Stage::Connected;
-            self.label = self.make_label(turn).into();
+            self.party = Some(Arc::new(self.introduced(turn)));
         }
         if !(0..=1).contains(&self.options.protocol) {
             return Err(CloseReason::BadClientProtocolVersion);
@@ -272,31 +274,5 @@ impl Client {
                 (nkey, ..) => format!("Nkey {}", quoted(nkey.as_bytes())),
             },
         )
-    }
-
-    /// What the first `CONNECT` says of the client's program, and who it is, each in quotes.
-    fn make_label(&self, turn: &Turn<'_>) -> String {
-        let program = self.options.label();
-        let user = match (
-            &self.identity.name,
-            &*self.options.nkey,
-            &*self.options.user,
-        ) {
-            (Some(Name::User(name)), ..) => format!("user:{name}"),
-            (Some(Name::Nkey(key)), ..) => format!("nkey:{key}"),
-            (None, "", "") if self.options.token.is_empty() => String::new(),
-            (None, "", "") => "token".to_owned(),
-            (None, "", user) => format!("user:{user}"),
-            (None, nkey, _) => format!("nkey:{nkey}"),
-        };
-        let account = turn.settings.directory.account_name(self.identity.account);
-        let user = match user.as_str() {
-            "" => user,
-            user => format!("{account}/{user}"),
-        };
-        let parts = [program, user];
-        let parts = parts.iter().filter(|part| !part.is_empty());
-        let quoted: Vec<String> = parts.map(|part| quoted(part.as_bytes())).collect();
-        quoted.join(" - ")
     }
 }

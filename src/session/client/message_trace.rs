@@ -3,7 +3,6 @@
 //! The order of checks and what becomes of a message that cannot be traced are nats-server's (`msgtrace.go`).
 
 use super::{Client, Turn};
-use crate::base::log::Level;
 use crate::protocol::headers;
 use crate::protocol::message::{Message, Run, write_tail};
 use crate::protocol::reply::{ErrorReply, quoted};
@@ -130,7 +129,7 @@ impl Client {
                 "Message tracing disabled because of header \"Nats-Trace-Origin-Account\" with value={}",
                 quoted(account.as_bytes())
             );
-            turn.log.add(Level::Error, self.labelled(&text));
+            self.complain_seldom(&text, turn);
             return if only { Way::Nowhere } else { Way::Marked };
         }
         let destination = match &request.destination {
@@ -146,13 +145,13 @@ impl Client {
                 "Destination {} is not valid, won't be able to trace events",
                 quoted(&destination)
             );
-            turn.log.add(Level::Error, self.labelled(&text));
+            self.complain_seldom(&text, turn);
             return untraced;
         }
         if !self.may_tell(&destination, turn) {
             self.say_error(&ErrorReply::PublishRefused(&destination), turn);
             let text = format!("Publish Violation - Subject {}", quoted(&destination));
-            turn.log.add(Level::Error, self.labelled(&text));
+            self.complain_seldom(&text, turn);
             return Way::Nowhere;
         }
         Way::Traced(Box::new(Traced {

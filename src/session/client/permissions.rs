@@ -222,6 +222,7 @@ mod tests {
             nonce: None,
             connection_type: ConnectionType::Standard,
             certificate: None,
+            peer: None,
         });
         let Verdict::Granted(identity) = verdict else {
             panic!("she gets in");

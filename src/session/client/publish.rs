@@ -4,7 +4,6 @@
 //! and reply are the server's own.
 
 use super::{Client, Turn};
-use crate::base::log::Level;
 use crate::protocol::message::{Message, Run, write_tail};
 use crate::protocol::reply::{self, ErrorReply, quoted};
 use crate::router::{self, Published, Publisher, Sender};
@@ -111,7 +110,7 @@ impl Client {
         for _ in 0..run.count {
             self.say_error(&error, turn);
             let text = format!("Publish Violation - Subject {}", quoted(subject));
-            turn.log.add(Level::Error, self.labelled(&text));
+            self.complain_seldom(&text, turn);
         }
         true
     }
@@ -131,7 +130,7 @@ impl Client {
         let subject = message.subject;
         if self.is_of_the_server(subject, turn) {
             let text = format!("Publish Violation - Subject {}", quoted(subject));
-            turn.log.add(Level::Error, self.labelled(&text));
+            self.complain_seldom(&text, turn);
             let error = ErrorReply::PublishRefused(subject);
             turn.router.note_refusal(&error.text());
             self.say_error(&error, turn);
@@ -142,7 +141,7 @@ impl Client {
             reply.starts_with(b"_R_.") || reply.starts_with(b"$JS.ACK.") || is_gateway_reply(reply);
         if is_reserved {
             let text = format!("Publish Violation - Reply {}", quoted(reply));
-            turn.log.add(Level::Error, self.labelled(&text));
+            self.complain_seldom(&text, turn);
             let error = ErrorReply::ReplyReserved(reply);
             turn.router.note_refusal(&error.text());
             self.say_error(&error, turn);

@@ -123,7 +123,7 @@ impl Client {
                 b"" => String::new(),
                 queue => format!(" using queue {}", quoted(queue)),
             };
-            let (subject, sid, user) = (quoted(&subject), quoted(sid), self.user());
+            let (subject, sid, user) = (quoted(&subject), quoted(sid), self.shown_user());
             let text =
                 format!("Removed sub {subject}{using} (sid {sid}) for {user} - not authorized");
             turn.log.add(Level::Info, text);
@@ -131,7 +131,7 @@ impl Client {
     }
 
     /// Who it is, for the log.
-    fn user(&self) -> String {
+    fn shown_user(&self) -> String {
         match &self.identity.name {
             Some(Name::User(name)) => format!("User {}", quoted(name.as_bytes())),
             Some(Name::Nkey(key)) => format!("Nkey {}", quoted(key.as_bytes())),

@@ -1,7 +1,6 @@
 //! What a client subscribes to, by the identifiers that it gives.
 
 use super::{Client, Turn};
-use crate::base::log::Level;
 use crate::interest::{SubscriptionId, Wish};
 use crate::protocol::reply::{self, ErrorReply, quoted};
 use crate::router::Router;
@@ -37,7 +36,7 @@ impl Client {
                 "Subscription Violation Too Many Tokens - Subject {}, SID {sid_text}",
                 quoted(subject)
             );
-            turn.log.add(Level::Error, self.labelled(&text));
+            self.complain_seldom(&text, turn);
             return self.say_error(&ErrorReply::SubscriptionTooDeep(subject), turn);
         }
         if self
@@ -45,10 +44,7 @@ impl Client {
             .subscriptions_max
             .is_some_and(|max| self.sids.len() >= max)
         {
-            turn.log.add(
-                Level::Error,
-                self.labelled("maximum subscriptions exceeded"),
-            );
+            self.complain_for_all("maximum subscriptions exceeded", turn);
             return self.say_error(&ErrorReply::SubscriptionsExceeded, turn);
         }
         if self.find_sid(sid, turn.router).is_none() {
@@ -80,7 +76,7 @@ impl Client {
         };
         let subject = quoted(subject);
         let text = format!("Subscription Violation - Subject {subject}{queue}, SID {sid}");
-        turn.log.add(Level::Error, self.labelled(&text));
+        self.complain_seldom(&text, turn);
     }
 
     pub(super) fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, turn: &mut Turn<'_>) {
@@ -118,7 +114,7 @@ impl Client {
         }
     }
 
-    fn find_sid(&self, sid: &[u8], router: &Router) -> Option<SubscriptionId> {
+    pub(super) fn find_sid(&self, sid: &[u8], router: &Router) -> Option<SubscriptionId> {
         let is_it = |id: &u32| router.interest().subscription(*id).sid.as_slice() == sid;
         self.sids.find(sid_hash(sid), is_it).copied()
     }

@@ -6,6 +6,7 @@
 use super::{Client, Stage, Turn};
 use crate::auth::{Attribute, CertificateFacts};
 use crate::base::clock::Now;
+use crate::base::origin::Origin;
 use crate::protocol::info::Occasion;
 use crate::wire::opening::Greeting;
 use crate::wire::tls::Secured;
@@ -24,7 +25,7 @@ impl Client {
 
     /// The client is there, and what its connection comes from is a proxy.
     pub fn relocate(&mut self, address: SocketAddr) {
-        self.address = address;
+        self.origin = Origin::Network(address);
     }
 
     /// Operations may come from now on; the clocks start.
@@ -34,6 +35,7 @@ impl Client {
         }
         let settings = turn.settings;
         self.started = turn.now;
+        self.active_at = turn.now;
         self.heard_at = turn.now;
         self.ping_at = turn.now.after(FIRST_PING_AFTER.min(settings.ping_interval));
         if self.stage == Stage::Unauthorized {

@@ -181,6 +181,16 @@ impl Acceptor {
         Ok((Arc::new(config), witness))
     }
 
+    /// For a listener where nobody shows a certificate, such as the monitor's. It shares no sessions with the others: one
+    /// that was begun without a certificate must not go on where one is asked for.
+    ///
+    /// # Errors
+    /// When rustls does not take the configuration.
+    pub fn without_client_certificates(&self) -> Result<Arc<ServerConfig>, String> {
+        let config = self.parts.config_without_sessions(None);
+        config.map(Arc::new).map_err(|error| error.to_string())
+    }
+
     /// Seconds since 1970.
     pub(super) fn unix_time(&self) -> Option<i64> {
         let now = self.parts.clock.current_time()?;
@@ -190,6 +200,18 @@ impl Acceptor {
 
 impl Parts {
     fn config(&self, witness: Option<Arc<Witness>>) -> Result<ServerConfig, Error> {
+        let mut config = self.config_without_sessions(witness)?;
+        config.enable_secret_extraction = true;
+        config.send_tls13_tickets = TICKETS;
+        config.ticketer = Arc::clone(&self.ticketer);
+        config.session_storage = Arc::clone(&self.sessions);
+        Ok(config)
+    }
+
+    fn config_without_sessions(
+        &self,
+        witness: Option<Arc<Witness>>,
+    ) -> Result<ServerConfig, Error> {
         let builder =
             ServerConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.clock));
         let builder = builder.with_protocol_versions(self.versions)?;
@@ -200,10 +222,6 @@ impl Parts {
         let own: Arc<Own> = Arc::clone(&self.own);
         let mut config = builder.with_cert_resolver(own);
         config.ignore_client_order = true;
-        config.enable_secret_extraction = true;
-        config.send_tls13_tickets = TICKETS;
-        config.ticketer = Arc::clone(&self.ticketer);
-        config.session_storage = Arc::clone(&self.sessions);
         Ok(config)
     }
 }

@@ -69,6 +69,7 @@ fuzz_target!(|input: Input<'_>| {
         nonce: nonce.as_ref(),
         connection_type: ConnectionType::Standard,
         certificate: certificate.as_ref(),
+        peer: None,
     });
     let Verdict::Granted(identity) = verdict else {
         return;

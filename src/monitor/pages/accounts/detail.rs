@@ -1,0 +1,153 @@
+//! One account in full, as `/accountz?acc=` shows it: what it exports, imports and maps is what the configuration says.
+
+use super::mapped::{Destination, destinations};
+use crate::base::clock::Now;
+use crate::base::ids::AccountId;
+use crate::config::Account;
+use crate::config::account::{Export, ExportKind, Import, ImportKind, ResponseKind};
+use crate::monitor::go_json::Time;
+use crate::monitor::pages::connz::account_name;
+use crate::monitor::pages::totals::SublistStats;
+use crate::monitor::site::Site;
+use crate::monitor::surveyor::InAccount;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Detail<'a> {
+    account_name: &'a str,
+    update_time: Time,
+    #[serde(skip_serializing_if = "is_false")]
+    is_system: bool,
+    expired: bool,
+    complete: bool,
+    jetstream_enabled: bool,
+    leafnode_connections: u64,
+    client_connections: u64,
+    subscriptions: u64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    mappings: BTreeMap<&'a str, Vec<Destination<'a>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exports: Vec<Exported<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    imports: Vec<Imported<'a>>,
+    name_tag: &'a str,
+    sublist_stats: SublistStats,
+}
+
+#[derive(Debug, Serialize)]
+struct Exported<'a> {
+    subject: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    approved_accounts: Vec<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Imported<'a> {
+    subject: &'a str,
+    account: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
+    local_subject: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    invalid: bool,
+    share: bool,
+    tracking: bool,
+}
+
+impl<'a> Detail<'a> {
+    pub(super) fn new(
+        site: &'a Site,
+        id: AccountId,
+        account: &'a Account,
+        figures: &InAccount,
+    ) -> Detail<'a> {
+        let mappings = account
+            .mappings
+            .iter()
+            .map(|mapping| (mapping.source.as_str(), destinations(mapping)));
+        Detail {
+            account_name: &account.name,
+            update_time: Time(site.time_of_day(Now::ZERO)),
+            is_system: id == site.facts.options.system_account,
+            expired: false,
+            complete: true,
+            jetstream_enabled: false,
+            leafnode_connections: 0,
+            client_connections: figures.sums.connections,
+            subscriptions: figures.subscriptions as u64,
+            mappings: mappings.collect(),
+            exports: account
+                .exports
+                .iter()
+                .map(|export| Exported::new(site, export))
+                .collect(),
+            imports: account
+                .imports
+                .iter()
+                .map(|import| Imported::new(site, import))
+                .collect(),
+            name_tag: &account.name,
+            sublist_stats: SublistStats::of_account(figures.subscriptions),
+        }
+    }
+}
+
+impl<'a> Exported<'a> {
+    fn new(site: &'a Site, export: &'a Export) -> Exported<'a> {
+        let (kind, response_type) = match &export.kind {
+            ExportKind::Stream => ("stream", None),
+            ExportKind::Service { responses, .. } => (
+                "service",
+                Some(match responses {
+                    ResponseKind::Singleton => "Singleton",
+                    ResponseKind::Stream => "Streamed",
+                    ResponseKind::Chunked => "Chunked",
+                }),
+            ),
+        };
+        let approved = export.accounts.iter().flatten();
+        Exported {
+            subject: &export.subject,
+            kind,
+            response_type,
+            approved_accounts: approved
+                .map(|account| account_name(site, *account))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> Imported<'a> {
+    fn new(site: &'a Site, import: &'a Import) -> Imported<'a> {
+        let (kind, to, share) = match &import.kind {
+            ImportKind::Stream { to } => ("stream", to, false),
+            ImportKind::Service { to, share } => ("service", to, *share),
+        };
+        let local = to.as_deref().unwrap_or(&import.subject);
+        Imported {
+            subject: &import.subject,
+            account: account_name(site, import.from),
+            // nats-server repeats it here for services only.
+            to: (kind == "service").then_some(local),
+            local_subject: local,
+            kind,
+            invalid: false,
+            share,
+            tracking: false,
+        }
+    }
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
+}

@@ -1,0 +1,255 @@
+//! Which path is which page. Counts the requests, as `/varz` shows them.
+
+use super::Facts;
+use super::pages;
+use super::query::Query;
+use super::reply::{Outgoing, Refusal, Reply, Sending};
+use super::surveyor::Surveyor;
+use crate::base::clock::{Now, WallClock};
+use crate::runtime::usage;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+
+/// Everything a page may ask. A page keeps the facts that it began with, though the server reads its configuration again
+/// meanwhile.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    pub(super) facts: Arc<Facts>,
+    newest: watch::Receiver<Arc<Facts>>,
+    pub(super) surveyor: Rc<Surveyor>,
+    pub(super) requests: Rc<RefCell<BTreeMap<&'static str, u64>>>,
+    base_path: String,
+    /// What the calendar said at the start: a clock that was set since changes nothing.
+    wall: WallClock,
+    outgoing: Outgoing,
+    load: Rc<Cell<Load>>,
+    watchers: Rc<Cell<usize>>,
+}
+
+/// What the processor was doing for us when somebody last asked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    at: Now,
+    processor_time: Duration,
+    percent: f64,
+}
+
+/// Each asks every shard once a second.
+const WATCHERS_MAX: usize = 32;
+
+/// Somebody who watches the dashboard.
+#[derive(Debug)]
+pub(super) struct Watcher(Rc<Cell<usize>>);
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+/// Shorter times than this say little about the load.
+const LOAD_OVER: Duration = Duration::from_secs(1);
+
+impl Site {
+    pub(super) fn new(newest: watch::Receiver<Arc<Facts>>) -> Site {
+        let facts = Arc::clone(&newest.borrow());
+        Site {
+            surveyor: Rc::new(Surveyor::new(facts.bells.clone())),
+            requests: Rc::default(),
+            base_path: base_path(&facts.options.monitor_base_path),
+            wall: facts.clock.wall(),
+            outgoing: Outgoing::default(),
+            load: Rc::default(),
+            watchers: Rc::default(),
+            facts,
+            newest,
+        }
+    }
+
+    /// The same with the newest facts.
+    pub(super) fn current(self: &Rc<Site>) -> Rc<Site> {
+        let newest = Arc::clone(&self.newest.borrow());
+        if Arc::ptr_eq(&newest, &self.facts) {
+            return Rc::clone(self);
+        }
+        Rc::new(Site {
+            facts: newest,
+            ..Site::clone(self)
+        })
+    }
+
+    /// The time of day now.
+    pub(super) fn now(&self) -> SystemTime {
+        self.time_of_day(self.facts.clock.now())
+    }
+
+    pub(super) fn time_of_day(&self, at: Now) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.wall.at(at)
+    }
+
+    /// Per cent of one core that the process has taken lately. nats-server looks every second; here nothing happens
+    /// while nobody asks.
+    pub(super) fn load_percent(&self) -> f64 {
+        let now = self.facts.clock.now();
+        let last = self.load.get();
+        let span = now.since(last.at);
+        if span >= LOAD_OVER {
+            let processor_time = usage::processor_time();
+            let used = processor_time.saturating_sub(last.processor_time);
+            let percent = used.as_secs_f64() / span.as_secs_f64() * 100.0;
+            self.load.set(Load {
+                at: now,
+                processor_time,
+                percent: (percent * 10.0).round() / 10.0,
+            });
+        }
+        self.load.get().percent
+    }
+
+    /// What the system account is called; empty where there is none.
+    pub(super) fn system_account(&self) -> &str {
+        let options = &self.facts.options;
+        let account = options.accounts.get(options.system_account.index());
+        account
+            .filter(|_| !options.no_system_account)
+            .map_or("", |account| account.name.as_str())
+    }
+
+    /// A place among those who watch the dashboard; none if it is full.
+    pub(super) fn watcher(&self) -> Option<Watcher> {
+        let others = self.watchers.get();
+        (others < WATCHERS_MAX).then(|| {
+            self.watchers.set(others + 1);
+            Watcher(Rc::clone(&self.watchers))
+        })
+    }
+
+    /// The link to the first page.
+    pub(super) fn home(&self) -> String {
+        self.base_path.clone()
+    }
+
+    /// The link to a page, from the address of the host.
+    pub(super) fn link(&self, path: &str) -> String {
+        match self.base_path.as_str() {
+            "/" => path.to_owned(),
+            base => format!("{base}{path}"),
+        }
+    }
+
+    /// Answers a request, whatever its method: as in nats-server, they all ask.
+    pub(super) async fn answer(self: &Rc<Site>, request: &Request<Incoming>) -> Response<Sending> {
+        let uri = request.uri();
+        let reply = match self.find(uri.path()) {
+            Found::Page(path) => {
+                let query = Query::parse(uri.query().unwrap_or_default());
+                let counted = if path == "/subscriptionsz" {
+                    "/subsz"
+                } else {
+                    path
+                };
+                *self.requests.borrow_mut().entry(counted).or_default() += 1;
+                let page = pages::page(path, self, &query).await;
+                page.unwrap_or_else(Reply::from)
+            }
+            Found::Elsewhere(path) => match uri.query() {
+                Some(query) => Reply::elsewhere(&format!("{path}?{query}")),
+                None => Reply::elsewhere(&path),
+            },
+            Found::Nothing => Refusal::NotFound("404 page not found\n").into(),
+        };
+        self.outgoing.send(reply)
+    }
+
+    fn find(&self, path: &str) -> Found {
+        let clean = clean_path(path);
+        if clean != path {
+            return Found::Elsewhere(clean);
+        }
+        let below = match self.base_path.as_str() {
+            "/" => Some(path),
+            base if path == base => Some("/"),
+            base => path
+                .strip_prefix(base)
+                .filter(|rest| rest.starts_with('/') && *rest != "/"),
+        };
+        let known = below.and_then(|below| pages::PATHS.iter().find(|path| **path == below));
+        known.map_or(Found::Nothing, |path| Found::Page(path))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Page(&'static str),
+    /// The same place by its proper name.
+    Elsewhere(String),
+    Nothing,
+}
+
+/// The configured path with a slash in front and none behind.
+fn base_path(configured: &str) -> String {
+    let clean = clean_path(&format!("/{configured}"));
+    match clean.strip_suffix('/') {
+        Some("") | None => clean,
+        Some(path) => path.to_owned(),
+    }
+}
+
+/// A path without empty, `.` and `..` parts, with the slash at its end if it had one.
+fn clean_path(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let end = if path.ends_with('/') && !parts.is_empty() {
+        "/"
+    } else {
+        ""
+    };
+    format!("/{}{end}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_as_go_cleans_them() {
+        for (path, clean) in [
+            ("/", "/"),
+            ("/varz", "/varz"),
+            ("/varz/", "/varz/"),
+            ("//varz", "/varz"),
+            ("/a/../varz", "/varz"),
+            ("/../../varz", "/varz"),
+            ("/./varz/.", "/varz"),
+            ("//", "/"),
+            ("", "/"),
+        ] {
+            assert_eq!(clean_path(path), clean, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_base_path_may_be_written_with_or_without_slashes() {
+        for (configured, base) in [
+            ("", "/"),
+            ("/", "/"),
+            ("mon/x/", "/mon/x"),
+            ("/mon", "/mon"),
+            ("a//b", "/a/b"),
+        ] {
+            assert_eq!(base_path(configured), base, "{configured}");
+        }
+    }
+}

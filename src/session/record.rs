@@ -1,0 +1,66 @@
+//! What the monitor is shown of a connection and its subscriptions: values that have left their shard. *Control path.*
+//!
+//! Times are points of the shards' clock, accounts are numbers; what they are called is the monitor's to know. What other
+//! parts want to show of a connection becomes a field of [`ConnectionRecord`].
+
+use super::close::CloseReason;
+use crate::base::clock::Now;
+use crate::base::ids::{AccountId, ClientNumber, ConnectionId};
+use crate::router::Traffic;
+use crate::wire::tls::Secured;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// One connection at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionRecord {
+    pub id: ConnectionId,
+    pub number: ClientNumber,
+    pub address: SocketAddr,
+    pub account: AccountId,
+    /// Who it said it is in nats-server's words for it; empty for nobody.
+    pub user: Box<str>,
+    pub name: Box<str>,
+    pub language: Box<str>,
+    pub version: Box<str>,
+    pub started_at: Now,
+    /// When messages, subscriptions or `CONNECT` last came or messages last went.
+    pub active_at: Now,
+    /// Zero while it is not known.
+    pub rtt: Duration,
+    pub pending_bytes: usize,
+    /// What it has published.
+    pub received: Traffic,
+    /// What it was delivered.
+    pub sent: Traffic,
+    pub stalls: u64,
+    pub subscriptions: usize,
+    /// What its TLS handshake came to, if there was one.
+    pub secured: Option<Box<Secured>>,
+}
+
+/// One connection that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedConnection {
+    /// As it was at its end.
+    pub record: ConnectionRecord,
+    pub stopped_at: Now,
+    pub reason: CloseReason,
+    /// Not more than are remembered of one connection; empty when there was no more room.
+    pub subscriptions: Vec<SubscriptionRecord>,
+}
+
+/// One subscription at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionRecord {
+    /// The connection it belongs to.
+    pub client: ClientNumber,
+    pub account: AccountId,
+    pub subject: Box<[u8]>,
+    /// Empty for none.
+    pub queue: Box<[u8]>,
+    pub sid: Box<[u8]>,
+    pub delivered: u64,
+    /// Deliveries after which it ends.
+    pub limit: Option<u64>,
+}

@@ -1,0 +1,222 @@
+//! `/metrics` is OpenMetrics, has the names that dashboards for prometheus-nats-exporter ask for, and all that
+//! `docs/metrics.md` lists; what a label may be does not depend on clients.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use crate::cast::join;
+use crate::support::http::get;
+use crate::support::{Launch, Server};
+
+fn monitored(shards: u32) -> Server {
+    Launch::trunkline(shards)
+        .flags(["-m", "-1"])
+        .start()
+        .expect("a server")
+}
+
+/// The samples of a page by their names with labels. Panics when the page is not well-formed.
+fn samples(server: &Server) -> BTreeMap<String, f64> {
+    let page = get(server.monitor(), "/metrics").expect("a reply");
+    let content_type = page.header("content-type").expect("a type").to_owned();
+    assert!(
+        content_type.starts_with("application/openmetrics-text; version=1.0.0"),
+        "{content_type}"
+    );
+    let text = page.text();
+    let (mut samples, mut types) = (BTreeMap::new(), BTreeMap::new());
+    let body = text.strip_suffix("# EOF\n").expect("the end is marked");
+    for line in body.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').expect("a type");
+            assert!(
+                types.insert(name.to_owned(), kind.to_owned()).is_none(),
+                "{name} comes twice"
+            );
+        } else if !line.starts_with("# HELP ") {
+            let (name, value) = line.rsplit_once(' ').expect("a value");
+            let family = name.split('{').next().expect("a name");
+            let known = |ends: &[&str]| {
+                ends.iter()
+                    .filter_map(|end| family.strip_suffix(end))
+                    .any(|name| types.contains_key(name))
+            };
+            assert!(
+                known(&["", "_total", "_bucket", "_sum", "_count"]),
+                "{line}: no type"
+            );
+            let value = value.parse().expect("a number");
+            assert!(
+                samples.insert(name.to_owned(), value).is_none(),
+                "{name} comes twice"
+            );
+        }
+    }
+    samples
+}
+
+fn families(samples: &BTreeMap<String, f64>) -> BTreeSet<String> {
+    let base = |name: &String| {
+        let name = name.split('{').next().unwrap_or_default();
+        let plain = ["_bucket", "_sum", "_count"].iter().find_map(|end| {
+            name.strip_suffix(end)
+                .filter(|_| name.starts_with("trunkline"))
+        });
+        plain.unwrap_or(name).to_owned()
+    };
+    samples.keys().map(base).collect()
+}
+
+#[test]
+fn figures_are_those_of_the_clients() {
+    for shards in [1, 2, 4] {
+        let server = monitored(shards);
+        let (mut left, mut right) = (join(server.address()), join(server.address()));
+        left.send(b"SUB a 1\r\n").expect("it is sent");
+        left.sync().expect("it is taken");
+        right
+            .send(b"PUB a 5\r\nhello\r\nPUB nobody 1\r\nx\r\n")
+            .expect("it is sent");
+        right.sync().expect("it is taken");
+        left.message().expect("a message");
+        let samples = samples(&server);
+        let sum = |start: &str| -> f64 {
+            let parts = samples.iter().filter(|(name, _)| name.starts_with(start));
+            parts.map(|(_, value)| value).sum()
+        };
+        for (name, value) in [
+            ("gnatsd_varz_connections{", 2.0),
+            ("gnatsd_varz_in_msgs{", 2.0),
+            ("gnatsd_varz_in_bytes{", 6.0),
+            ("gnatsd_varz_out_msgs{", 1.0),
+            ("gnatsd_varz_subscriptions{", 1.0),
+            ("gnatsd_connz_in_bytes{", 6.0),
+            ("gnatsd_connz_total{", 2.0),
+            ("gnatsd_healthz_status{", 0.0),
+            ("trunkline_shard_connections{", 2.0),
+            ("trunkline_shard_messages_in_total{", 2.0),
+            ("trunkline_shard_messages_out_total{", 1.0),
+            ("trunkline_pending_bytes_count{", 2.0),
+        ] {
+            assert_eq!(sum(name), value, "{name}");
+        }
+        let dropped: f64 = samples
+            .iter()
+            .filter(|(name, _)| name.contains("no_interest"))
+            .map(|(_, value)| value)
+            .sum();
+        assert_eq!(dropped, 1.0);
+        let lanes = samples
+            .keys()
+            .filter(|name| name.starts_with("trunkline_lane_parcels{"));
+        assert_eq!(lanes.count(), (shards * (shards - 1)) as usize);
+    }
+}
+
+#[test]
+fn dashboards_for_the_exporter_find_their_names() {
+    let server = monitored(2);
+    let found = families(&samples(&server));
+    // Those of the dashboard that comes with prometheus-nats-exporter, and of its other collectors.
+    for name in [
+        "gnatsd_varz_cpu",
+        "gnatsd_varz_mem",
+        "gnatsd_varz_in_bytes",
+        "gnatsd_varz_out_bytes",
+        "gnatsd_varz_in_msgs",
+        "gnatsd_varz_out_msgs",
+        "gnatsd_varz_connections",
+        "gnatsd_varz_total_connections",
+        "gnatsd_varz_subscriptions",
+        "gnatsd_varz_slow_consumers",
+        "gnatsd_varz_max_connections",
+        "gnatsd_varz_version",
+        "gnatsd_varz_server_name",
+        "gnatsd_varz_start",
+        "gnatsd_varz_slow_consumer_stats_clients",
+        "gnatsd_subsz_num_subscriptions",
+        "gnatsd_subsz_num_cache",
+        "gnatsd_subsz_cache_hit_rate",
+        "gnatsd_routez_num_routes",
+        "gnatsd_connz_num_connections",
+        "gnatsd_connz_pending_bytes",
+        "gnatsd_accstatz_current_connections",
+        "gnatsd_accstatz_sent_messages",
+        "gnatsd_healthz_status_value",
+    ] {
+        assert!(found.contains(name), "{name} is missing in {found:?}");
+    }
+}
+
+#[test]
+fn names_do_not_depend_on_clients() {
+    let server = monitored(2);
+    // Asked twice: the first time the counter of such requests is new itself.
+    drop(samples(&server));
+    let before: BTreeSet<String> = samples(&server).into_keys().collect();
+    let _clients: Vec<_> = (0..20)
+        .map(|number| {
+            let mut client = server.join(&format!(
+                "{{\"verbose\":false,\"echo\":false,\"name\":\"n{number}\",\"user\":\"u{number}\"}}"
+            ));
+            client
+                .send(format!("SUB s{number} q{number} 1\r\nPUB s{number} 1\r\nx\r\n").as_bytes())
+                .expect("it is sent");
+            client.sync().expect("it is taken");
+            client
+        })
+        .collect();
+    let after: BTreeSet<String> = samples(&server).into_keys().collect();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn the_documentation_lists_all_of_our_own() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let server = monitored(2);
+    let of_code: BTreeSet<String> = families(&samples(&server))
+        .into_iter()
+        .filter(|name| name.starts_with("trunkline"))
+        .collect();
+    let quoted = page
+        .split('`')
+        .filter(|text| text.starts_with("trunkline_") && !text.contains('*'));
+    let of_page: BTreeSet<String> = quoted
+        .map(|text| text.split('{').next().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(of_code, of_page);
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_there_are() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/grafana-dashboard.json");
+    let dashboard: serde_json::Value =
+        serde_json::from_slice(&fs::read(file).expect("the file")).expect("JSON");
+    let server = monitored(2);
+    let samples = samples(&server);
+    let found: BTreeSet<&str> = samples
+        .keys()
+        .filter_map(|name| name.split('{').next())
+        .collect();
+    let mut asked = 0;
+    for target in dashboard["panels"]
+        .as_array()
+        .expect("panels")
+        .iter()
+        .filter_map(|panel| panel["targets"].as_array())
+        .flatten()
+    {
+        let expression = target["expr"].as_str().expect("an expression");
+        let words =
+            expression.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+        for name in
+            words.filter(|word| word.starts_with("gnatsd_") || word.starts_with("trunkline_"))
+        {
+            assert!(found.contains(name), "{name} of {expression}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 20, "{asked}");
+}

@@ -1,0 +1,178 @@
+//! Whoever asks for pages may be slow, greedy or confused: it gets a clear answer or is closed, and clients of the broker
+//! do not notice.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use crate::cast::{Bystanders, PATIENCE, join};
+use crate::support::http::{get, receive};
+use crate::support::{Launch, Server, wait_until};
+
+fn monitored() -> Server {
+    Launch::trunkline(2)
+        .flags(["-m", "-1"])
+        .start()
+        .expect("a server")
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.monitor()).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+}
+
+#[test]
+fn a_reader_that_does_not_read_is_closed() {
+    let server = monitored();
+    let mut many = join(server.address());
+    let long = "x".repeat(500);
+    let mut said = Vec::new();
+    for sid in 0..30_000 {
+        said.extend_from_slice(format!("SUB {long}.{sid} {sid}\r\n").as_bytes());
+    }
+    many.send(&said).expect("it is sent");
+    many.sync().expect("it is taken");
+    let bystanders = Bystanders::start(server.address());
+    bystanders.expect_progress();
+    let files = server.open_files();
+    let ask = b"GET /connz?subs=detail HTTP/1.1\r\nHost: m\r\n\r\n";
+    let mut slow: Vec<TcpStream> = (0..4).map(|_| connect(&server)).collect();
+    for stream in &mut slow {
+        stream.write_all(ask).expect("it is sent");
+    }
+    bystanders.expect_progress();
+    // Another one gets its page meanwhile.
+    assert_eq!(get(server.monitor(), "/varz").expect("a reply").status, 200);
+    let are_closed = wait_until(PATIENCE * 3, || server.open_files() <= files);
+    assert!(are_closed, "they are still served");
+    for mut stream in slow {
+        let mut taken = Vec::new();
+        // What the kernels held, and no more; then the end, or a reset.
+        let _ = stream.read_to_end(&mut taken);
+        assert!(
+            taken.len() < 15_000_000,
+            "it was sent whole: {}",
+            taken.len()
+        );
+    }
+    bystanders.finish();
+}
+
+#[test]
+fn more_connections_than_are_served_wait_for_their_turn() {
+    let server = monitored();
+    let bystanders = Bystanders::start(server.address());
+    let mut idle: Vec<TcpStream> = (0..256).map(|_| connect(&server)).collect();
+    let mut late = connect(&server);
+    late.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")
+        .expect("it is sent");
+    bystanders.expect_progress();
+    idle.pop();
+    assert_eq!(receive(&mut late).expect("a reply").status, 200);
+    bystanders.finish();
+}
+
+#[test]
+fn a_head_that_does_not_come_or_does_not_end_is_refused() {
+    let server = monitored();
+    let mut silent = connect(&server);
+    let mut nothing = Vec::new();
+    // Only a server that never gives up lets this fail, by the patience of the read.
+    silent
+        .read_to_end(&mut nothing)
+        .expect("the connection is closed");
+
+    let mut endless = connect(&server);
+    let _ = endless.write_all(b"GET /varz HTTP/1.1\r\nX: ");
+    let _ = endless.write_all(&[b'x'; 200_000]);
+    let reply = receive(&mut endless);
+    // The reset for what was not read may overtake the answer.
+    assert!(reply.is_err() || reply.is_ok_and(|reply| reply.status == 431));
+
+    let mut confused = connect(&server);
+    confused
+        .write_all(b"HELO monitor\r\n\r\n")
+        .expect("it is sent");
+    assert_eq!(receive(&mut confused).expect("a reply").status, 400);
+    assert_eq!(get(server.monitor(), "/varz").expect("a reply").status, 200);
+}
+
+#[test]
+fn a_connection_may_ask_again_and_leave_in_the_middle() {
+    let server = monitored();
+    let _clients: Vec<_> = (0..20).map(|_| join(server.address())).collect();
+    let mut keeper = connect(&server);
+    for _ in 0..3 {
+        keeper
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: m\r\n\r\n")
+            .expect("it is sent");
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"{\"status\":\"ok\"}") {
+            keeper.read_exact(&mut byte).expect("the reply");
+            head.push(byte[0]);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    }
+    for _ in 0..100 {
+        let mut hasty = connect(&server);
+        hasty
+            .write_all(b"GET /connz?subs=1 HTTP/1.1\r\nHost: m\r\n\r\n")
+            .expect("it is sent");
+        hasty.shutdown(Shutdown::Both).expect("it leaves");
+    }
+    assert_eq!(
+        get(server.monitor(), "/connz").expect("a reply").json()["total"],
+        20
+    );
+}
+
+#[test]
+fn pages_are_answered_while_publishers_flood() {
+    let server = monitored();
+    let bystanders = Bystanders::start(server.address());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _stop = crate::cast::StopAtEnd(&stop);
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut flood = join(server.address());
+                let block = b"PUB flood 16\r\n0123456789abcdef\r\n".repeat(1000);
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    flood.send(&block).expect("it is taken");
+                }
+            });
+        }
+        for page in [
+            "/varz",
+            "/connz?subs=1",
+            "/subsz?subs=1",
+            "/metrics",
+            "/accstatz",
+            "/healthz",
+        ]
+        .repeat(5)
+        {
+            assert_eq!(
+                get(server.monitor(), page).expect("a reply").status,
+                200,
+                "{page}"
+            );
+        }
+    });
+    bystanders.finish();
+}
+
+#[test]
+fn the_pages_go_with_the_server() {
+    let mut server = monitored();
+    let address = server.monitor();
+    let _idle = TcpStream::connect(address).expect("a connection");
+    let _client = join(server.address());
+    let status = server
+        .stop("TERM", Duration::from_secs(20))
+        .expect("it ends");
+    assert!(status.success());
+    assert!(get(address, "/varz").is_err());
+}
