@@ -24,10 +24,10 @@ use crate::config::{FileRequest, Identity, Options};
 use crate::runtime::logger::{LogChange, Logger};
 use crate::runtime::thread::{Directive, Reload};
 use crate::session::settings::Settings;
+use crate::system::ReloadReply;
 use crate::wire::tls::Acceptor;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
 /// How the server runs, and where that comes from.
 #[derive(Debug)]
@@ -56,9 +56,6 @@ pub(super) struct Reloading {
     askers: Vec<ReloadReply>,
     askers_of_next: Vec<ReloadReply>,
 }
-
-/// Where to say whether the configuration has been taken over, and if not, why.
-pub(super) type ReloadReply = oneshot::Sender<Result<(), String>>;
 
 /// A configuration that can be taken over.
 struct Prepared {
