@@ -45,10 +45,10 @@ impl Shard {
             },
             Errand::Wanted(subjects) => {
                 let system = self.settings.system;
-                let mut is_wanted = |subject: &[u8]| {
+                let is_wanted = |subject: &[u8]| {
                     system.is_some_and(|system| self.router.is_wanted(system, subject))
                 };
-                Outcome::Wanted(subjects.iter().map(|subject| is_wanted(subject)).collect())
+                Outcome::Wanted(subjects.iter().map(AsRef::as_ref).map(is_wanted).collect())
             }
         };
         self.settle();

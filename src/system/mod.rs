@@ -53,8 +53,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
-/// How long the supervisor waits for the services to begin, and for something to be told before it goes on.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long the supervisor waits for the services to begin. The machine may be busy, and the thread is a polite one.
+const BEGIN_WITHIN: Duration = Duration::from_secs(30);
+/// How long it waits for something to be told before it goes on.
+const TELL_WITHIN: Duration = Duration::from_secs(2);
 /// How long to wait before a lost connection is begun anew.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// Accounts that are told of together when their time has come.
@@ -112,7 +114,7 @@ pub fn services(means: Means) -> (Services, Beside) {
 impl Services {
     /// Waits until requests are answered; says whether they are.
     pub fn wait_until_ready(&self) -> bool {
-        self.ready.recv_timeout(WAIT_MAX).is_ok()
+        self.ready.recv_timeout(BEGIN_WITHIN).is_ok()
     }
 
     /// Tells what the server is about to do; comes back when all shards can have heard it.
@@ -123,7 +125,7 @@ impl Services {
             done,
         };
         if self.orders.send(order).is_ok() {
-            let _ = told.recv_timeout(WAIT_MAX);
+            let _ = told.recv_timeout(TELL_WITHIN);
         }
     }
 }
