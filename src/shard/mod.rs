@@ -90,6 +90,7 @@ pub struct Shard {
     changed_accounts: Vec<AccountId>,
     /// The server's own connection, if it is here.
     resident: Option<ConnectionId>,
+    residents_past: resident::Spoken,
     log: Log,
     /// Takes what nobody reads.
     mute: Log,
@@ -174,6 +175,7 @@ impl Shard {
             checks: Vec::new(),
             changed_accounts: Vec::new(),
             resident: None,
+            residents_past: resident::Spoken::default(),
             mute: Log::default(),
             log: Log::new(settings.debug, settings.trace),
             now: Now::ZERO,

@@ -38,8 +38,8 @@ impl Shard {
     pub(super) fn forget_resident(&mut self, client: &Client, reason: CloseReason) {
         let sent = self.router.outboxes.traffic(client.id().slot);
         self.resident = None;
-        let counters = &mut self.router.counters;
-        leave_out(counters, client.received(), sent);
+        self.residents_past.received.add(client.received());
+        self.residents_past.sent.add(sent);
         let is_plain = matches!(
             reason,
             CloseReason::ServerShutdown | CloseReason::ClientClosed
@@ -68,23 +68,31 @@ impl Shard {
 
     /// What clients have said and heard.
     pub(super) fn counters_of_clients(&self) -> Counters {
-        let mut counters = self.router.counters;
+        let Spoken {
+            mut received,
+            mut sent,
+        } = self.residents_past;
         if let Some(id) = self.resident
             && let Some(Seat::Resident(client)) = self.seats.get(id.slot)
         {
-            let sent = self.router.outboxes.traffic(id.slot);
-            leave_out(&mut counters, client.received(), sent);
+            received.add(client.received());
+            sent.add(self.router.outboxes.traffic(id.slot));
         }
+        let mut counters = self.router.counters;
+        leave_out(&mut counters.published, received);
+        leave_out(&mut counters.delivered, sent);
         counters
     }
 }
 
-fn leave_out(counters: &mut Counters, received: Traffic, sent: Traffic) {
-    for (all, part) in [
-        (&mut counters.published, received),
-        (&mut counters.delivered, sent),
-    ] {
-        all.messages = all.messages.saturating_sub(part.messages);
-        all.bytes = all.bytes.saturating_sub(part.bytes);
-    }
+/// What the server's own connections of the past have said and heard. The counters of the shard keep it: they only grow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spoken {
+    received: Traffic,
+    sent: Traffic,
+}
+
+fn leave_out(all: &mut Traffic, part: Traffic) {
+    all.messages = all.messages.saturating_sub(part.messages);
+    all.bytes = all.bytes.saturating_sub(part.bytes);
 }
