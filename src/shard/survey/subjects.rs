@@ -58,9 +58,10 @@ impl Shard {
         let mut branches: BTreeMap<&[u8], (usize, usize)> = BTreeMap::new();
         let mut here = Vec::new();
         let mut ending_here = 0;
-        for (id, _) in interest.subscriptions_in(from..end) {
+        for (id, slot) in interest.subscriptions_in(from..end) {
             let (account, subject) = interest.wish_of(id);
-            if below.account.is_some_and(|wanted| wanted != account) {
+            let is_elsewhere = below.account.is_some_and(|wanted| wanted != account);
+            if is_elsewhere || self.is_resident(slot) {
                 continue;
             }
             match below.place(subject) {
