@@ -88,6 +88,11 @@ impl Site {
         match page {
             // In the system account nats-server has an empty list where its page has an error.
             Page::Raftz => Ok(b"{}".to_vec()),
+            Page::Connz
+                if query.text("acc").is_empty() && pages::subject_filter(&query).is_some() =>
+            {
+                Err("filter by subject only valid with account filtering".to_owned())
+            }
             Page::Healthz => Ok(pages::health(self, &query).await.map_err(said)?),
             _ => {
                 let reply = pages::page(page.path(), self, &query).await;

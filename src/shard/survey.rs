@@ -399,10 +399,14 @@ impl Shard {
             .slots
             .as_ref()
             .is_none_or(|slots| slots.contains(&slot))
-            && wanted.account.is_none_or(|account| {
-                self.owner(slot)
-                    .is_some_and(|owner| owner.account() == account)
-            })
+            && match wanted.account {
+                Some(account) => {
+                    let owner = self.owner(slot);
+                    owner.is_some_and(|owner| owner.account() == account)
+                }
+                // The server's own are for those who look into the system account.
+                None => !self.is_resident(slot),
+            }
             && wanted
                 .subject
                 .as_ref()

@@ -104,6 +104,11 @@ enum Is {
     Closed(Arc<ClosedConnection>),
 }
 
+/// What connections' subscriptions have to meet; everything does meet `>`.
+pub(in crate::monitor) fn subject_filter(query: &Query) -> Option<&str> {
+    Some(query.text("filter_subject")).filter(|filter| !matches!(*filter, "" | ">"))
+}
+
 impl Wanted {
     fn read(query: &Query) -> Result<Wanted, Refusal> {
         let some = |name: &str| Some(query.text(name)).filter(|text| !text.is_empty());
@@ -116,11 +121,8 @@ impl Wanted {
         if number > 0 {
             page.limit = 1;
         }
-        let meeting = some("filter_subject").filter(|filter| *filter != ">");
-        if meeting.is_some() && some("acc").is_none() {
-            let text = "filter by subject only valid with account filtering";
-            return Err(Refusal::Bad(text.to_owned()));
-        }
+        // Without an account nats-server's page takes no notice of it; a request in `$SYS` is refused.
+        let meeting = subject_filter(query).filter(|_| some("acc").is_some());
         let meeting = meeting.map(|filter| filter.as_bytes().into());
         Ok(Wanted {
             sort,

@@ -14,6 +14,7 @@ mod subsz;
 mod totals;
 mod varz;
 
+pub(super) use connz::subject_filter;
 pub(super) use statistics::statistics;
 
 use super::query::Query;
