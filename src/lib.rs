@@ -19,6 +19,7 @@
 //! | [`shard`] | the state machine of one core, sans-IO |
 //! | [`runtime`] | the world outside: threads, io_uring, sockets, clocks, log files |
 //! | [`monitor`] | HTTP monitoring: pages and metrics from what the shards answer |
+//! | [`system`] | the services of the system account, from what the monitor knows |
 //! | [`supervisor`] | start, signals, lame duck, stop |
 //! | [`top`] | the view of `trunkline top`: it uses no other room |
 #![deny(unsafe_code)]
@@ -37,5 +38,6 @@ pub mod session;
 pub mod shard;
 pub mod subject;
 pub mod supervisor;
+pub mod system;
 pub mod top;
 pub mod wire;

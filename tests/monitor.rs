@@ -11,6 +11,10 @@ mod accounts;
 mod cast;
 #[path = "monitor/dashboard.rs"]
 mod dashboard;
+#[path = "monitor/http2.rs"]
+mod http2;
+#[path = "monitor/http2_client.rs"]
+mod http2_client;
 #[path = "monitor/lists.rs"]
 mod lists;
 #[path = "monitor/metrics.rs"]

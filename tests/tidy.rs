@@ -72,6 +72,11 @@ const LINES: &[(&[&str], &str)] = &[
 /// Uses between two rooms of one line.
 const WITHIN_A_LINE: &[(&str, &str, &str)] = &[
     (
+        "system",
+        "monitor",
+        "its answers are the monitor's pages, made by the same code on the same thread",
+    ),
+    (
         "router",
         "mesh",
         "a delivery to another shard is an item in the open parcel of its lane",
@@ -108,12 +113,12 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         word: "async",
-        rooms: &["runtime", "supervisor", "monitor"],
+        rooms: &["runtime", "supervisor", "monitor", "system"],
         why: "turns do not await: a shard takes bytes and time and gives back effects",
     },
     Fence {
         word: "await",
-        rooms: &["runtime", "supervisor", "monitor"],
+        rooms: &["runtime", "supervisor", "monitor", "system"],
         why: "turns do not await: a shard takes bytes and time and gives back effects",
     },
     Fence {

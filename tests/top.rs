@@ -19,7 +19,10 @@ use terminal::Terminal;
 
 /// The servers that are looked at: whatever has a monitor port.
 fn servers() -> Vec<Server> {
-    let launches = [Launch::nats_server().expect("nats-server")];
+    let launches = [
+        Launch::trunkline(2),
+        Launch::nats_server().expect("nats-server"),
+    ];
     launches
         .into_iter()
         .map(|launch| launch.flags(["-m", "-1"]).start().expect("a server"))
@@ -207,6 +210,12 @@ fn what_is_no_nats_server_is_told_apart() {
     let missing = serve(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     let error = complaint(&[&missing.to_string(), "-o", "-"]);
     assert!(error.contains("no monitor at this address"), "{error}");
+    let endless = serve_endlessly();
+    let error = complaint(&[&endless.to_string(), "-o", "-"]);
+    assert!(
+        error.contains("limit") || error.contains("timeout"),
+        "{error}"
+    );
     let silent = serve(b"");
     let error = complaint(&[&silent.to_string(), "-o", "-"]);
     assert!(error.contains("timeout"), "{error}");
@@ -225,6 +234,21 @@ fn serve(answer: &'static [u8]) -> SocketAddr {
             let _ = stream.read(&mut [0; 1024]);
             let _ = stream.write_all(answer);
             kept.push(stream);
+        }
+    });
+    address
+}
+
+/// Answers everybody with a page that never ends.
+fn serve_endlessly() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("accepted");
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"connections\":[");
+            while stream.write_all(&[b' '; 65536]).is_ok() {}
         }
     });
     address

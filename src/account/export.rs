@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(super) struct Exports {
     streams: Vec<Offer>,
     services: Vec<(Offer, ServiceExport)>,
+    /// From here on the services are those that nobody has written.
+    added_from: Option<usize>,
 }
 
 /// Names a service export of an account.
@@ -79,6 +81,35 @@ impl Exports {
     ) -> Option<usize> {
         let (index, offer) = nearest(self.services.iter().map(|(offer, _)| offer), subject)?;
         offer.is_for(subject, importer, name).then_some(index)
+    }
+
+    /// Adds a service for everybody, unless there is one that covers it; gives the number of the one that there is.
+    pub(super) fn add_service(
+        &mut self,
+        subject: &str,
+        account_token_position: usize,
+        service: ServiceExport,
+    ) -> usize {
+        if let Some((index, _)) = nearest(self.services.iter().map(|(offer, _)| offer), subject) {
+            return index;
+        }
+        let offer = Offer {
+            subject: subject.to_owned(),
+            accounts: None,
+            account_token_position,
+        };
+        self.added_from.get_or_insert(self.services.len());
+        self.services.push((offer, service));
+        self.services.len() - 1
+    }
+
+    /// Whether that very service was added, rather than written.
+    pub(super) fn has_added(&self, subject: &str) -> bool {
+        let added = self
+            .services
+            .iter()
+            .skip(self.added_from.unwrap_or(usize::MAX));
+        added.into_iter().any(|(offer, _)| offer.subject == subject)
     }
 
     pub(super) fn service(&self, id: ExportId) -> Option<&ServiceExport> {

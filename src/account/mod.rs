@@ -18,6 +18,7 @@ mod error;
 mod export;
 mod service;
 mod stream;
+mod system_services;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use crate::subject::{Destination, Mappings};
 use export::Exports;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use system_services::SystemServices;
 
 /// All accounts of a server.
 #[derive(Debug, Default)]
@@ -41,6 +43,7 @@ pub struct Accounts {
     /// By [`AccountId`].
     list: Vec<Account>,
     system: AccountId,
+    system_services: SystemServices,
     /// How many configurations have come before.
     generation: u32,
 }
@@ -100,6 +103,7 @@ impl Accounts {
         let mut compiled = Accounts {
             list,
             system,
+            system_services: SystemServices::default(),
             generation: self.generation.wrapping_add(1),
         };
         for (index, account) in accounts.iter().enumerate() {

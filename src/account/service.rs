@@ -57,6 +57,11 @@ impl ServiceImports {
         self.all.is_empty()
     }
 
+    /// Whether there is an import of exactly this subject.
+    pub(super) fn has_literal(&self, here: &[u8]) -> bool {
+        self.literals.contains_key(here)
+    }
+
     pub fn get(&self, index: usize) -> Option<&ServiceImport> {
         self.all.get(index)
     }
@@ -103,6 +108,19 @@ impl ServiceImport {
             there: there.into_bytes().into(),
             names,
         })
+    }
+
+    /// An import that all accounts have, each with its own subject there.
+    pub(super) fn of_all(here: &str, there: &str, share: bool, export: ExportId) -> ServiceImport {
+        ServiceImport {
+            from: export.account,
+            export,
+            share,
+            allow_trace: false,
+            here: here.as_bytes().into(),
+            there: there.as_bytes().into(),
+            names: Names::Literal,
+        }
     }
 
     /// The pattern here.

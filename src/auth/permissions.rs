@@ -11,6 +11,7 @@ pub struct Permissions {
     publish: Rules,
     subscribe: Rules,
     responses: Option<AllowResponses>,
+    written: config::Permissions,
 }
 
 #[derive(Debug)]
@@ -28,6 +29,7 @@ impl Permissions {
             publish: Rules::new(&permissions.publish),
             subscribe: Rules::new(&permissions.subscribe),
             responses: permissions.responses,
+            written: permissions.clone(),
         }
     }
 
@@ -58,6 +60,11 @@ impl Permissions {
     /// Subjects whose messages are not delivered, whatever was subscribed to.
     pub fn hidden(&self) -> Option<&Arc<PatternSet>> {
         Some(&self.subscribe.deny).filter(|deny| !deny.is_empty())
+    }
+
+    /// As they are in the configuration.
+    pub fn written(&self) -> &config::Permissions {
+        &self.written
     }
 
     /// How it may answer messages whose reply subjects it may not publish to otherwise.

@@ -66,6 +66,11 @@ pub const SURVEYED_RECORDS: usize = 256;
 pub const SURVEYED_SUBSCRIPTIONS: u32 = 4096;
 pub const SURVEYED_SUBSCRIPTION_RECORDS: usize = 512;
 
+/// Subscriptions whose subjects a shard cuts into tokens in one turn for the monitor, and of those to one subject, how many
+/// it describes.
+pub const SURVEYED_SUBJECTS: u32 = 1024;
+pub const SURVEYED_SUBSCRIBERS: usize = 32;
+
 /// Subscriptions that are remembered of one closed connection, and of all closed connections of one shard.
 pub const CLOSED_SUBSCRIPTIONS_MAX: usize = 1000;
 pub const CLOSED_SUBSCRIPTIONS_OF_ALL_MAX: usize = 100_000;

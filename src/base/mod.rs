@@ -7,5 +7,6 @@ pub mod limits;
 pub mod log;
 pub mod origin;
 pub mod rng;
+pub mod sequence;
 pub mod slab;
 pub mod small_bytes;

@@ -18,6 +18,19 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
+    /// 22 letters and digits that nobody is likely to have said before.
+    pub fn name(&mut self) -> String {
+        let mut name = String::with_capacity(2 * NAME_HALF);
+        for _ in 0..2 {
+            let mut number = self.next_u64();
+            for _ in 0..NAME_HALF {
+                name.push(char::from(DIGITS[(number % 62) as usize]));
+                number /= 62;
+            }
+        }
+        name
+    }
+
     /// A number in `0..bound`, without a modulo's bias worth speaking of.
     ///
     /// # Panics
@@ -28,6 +41,10 @@ impl Rng {
         u32::try_from(wide >> 32).unwrap_or(0)
     }
 }
+
+/// What 64 bits come to, in digits of base 62.
+const NAME_HALF: usize = 11;
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 #[cfg(test)]
 mod tests {

@@ -59,6 +59,9 @@ pub enum ExportKind {
     },
 }
 
+/// How long a response may take where nothing else is said; nats-server's.
+pub const RESPONSE_THRESHOLD: Duration = Duration::from_secs(120);
+
 /// How many responses a request through a service export gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResponseKind {

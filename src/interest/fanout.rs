@@ -53,7 +53,7 @@ pub struct Fanout {
 pub enum Hop {
     /// Through a service import of the account, as `subject` of the exporting one.
     Request {
-        /// Its place in [`crate::account::Account::services`].
+        /// Its number ([`crate::account::Accounts::service`]).
         import: usize,
         subject: Box<[u8]>,
     },

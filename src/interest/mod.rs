@@ -580,20 +580,14 @@ impl Interest {
     /// The ways out of the account for messages of `subject`.
     fn hops(&self, account: AccountId, subject: &[u8]) -> Option<Arc<[Hop]>> {
         let is_response = !self.responses.is_empty() && subject.starts_with(&self.responses);
-        let services = self.accounts.get(account).map(|account| &account.services);
-        let services = services.filter(|services| !services.is_empty());
-        if services.is_none() && !is_response {
-            return None;
-        }
         let mut hops = Vec::new();
-        if let Some(services) = services {
-            services.matching(subject, &mut |import, subject| {
+        self.accounts
+            .services_for(account, subject, &mut |import, subject| {
                 hops.push(Hop::Request {
                     import,
                     subject: subject.into(),
                 });
             });
-        }
         if is_response {
             hops.push(Hop::Response);
         }

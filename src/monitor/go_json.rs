@@ -11,6 +11,24 @@ pub(super) fn pretty(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(value).unwrap_or_default()
 }
 
+/// JSON without the blanks between its parts.
+pub(super) fn compact(indented: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(indented.len());
+    let (mut in_text, mut is_escaped) = (false, false);
+    for byte in indented {
+        if in_text {
+            in_text = is_escaped || *byte != b'"';
+            is_escaped = !is_escaped && *byte == b'\\';
+        } else if byte.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_text = *byte == b'"';
+        }
+        plain.push(*byte);
+    }
+    plain
+}
+
 /// A moment, in RFC 3339 with as many digits of the second as it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Time(pub(super) SystemTime);
@@ -99,6 +117,13 @@ mod tests {
         ] {
             assert_eq!(rtt(Duration::from_nanos(nanos)), expected);
         }
+    }
+
+    #[test]
+    fn blanks_go_from_between_and_stay_in_texts() {
+        let value = serde_json::json!({"a b": [1, " \" \\", {"c": "\n\\\""}], "d": {}, "e": "\\"});
+        let plain = compact(&pretty(&value));
+        assert_eq!(plain, serde_json::to_vec(&value).expect("plain data"));
     }
 
     #[test]

@@ -14,14 +14,18 @@
 //! | file | what |
 //! |---|---|
 //! | `server` | the thread, connections, their limits |
+//! | `http2` | HTTP/2, and its limits |
 //! | `site` | which path is which page; counts requests |
 //! | `query` | arguments, and nats-server's words for wrong ones |
 //! | `reply` | a page on its way out |
 //! | `surveyor` | asks the shards |
+//! | `answers` | what the pages know, for the services of the system account |
 //! | `go_json` | times, numbers and spans as Go writes them |
 //! | `pages` | one file per page |
 
+mod answers;
 mod go_json;
+mod http2;
 mod pages;
 mod query;
 mod reply;
@@ -29,6 +33,11 @@ mod server;
 mod site;
 mod surveyor;
 
+pub use answers::Page;
+pub use pages::accounts::AccountStat;
+pub use site::Site;
+
+use crate::account::Accounts;
 use crate::base::clock::Now;
 use crate::config::Options;
 use crate::config::go_text::go_error;
@@ -41,6 +50,8 @@ use crate::wire::tls::Acceptor;
 use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
@@ -57,6 +68,7 @@ pub struct Port {
 pub struct Facts {
     pub options: Options,
     pub info: ServerInfo,
+    pub accounts: Arc<Accounts>,
     /// When the options were read.
     pub configured_at: Now,
     pub bells: Doorbells,
@@ -65,6 +77,9 @@ pub struct Facts {
     /// What clients' connections are secured with.
     pub tls: Option<Arc<Acceptor>>,
 }
+
+/// What the thread does beside serving pages: it may ask what they ask.
+pub type Beside = Box<dyn FnOnce(Rc<Site>) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 /// Keeps the monitor going until it is dropped.
 #[derive(Debug)]
@@ -86,7 +101,7 @@ impl Port {
             (None, None, _) => return Ok(None),
             (Some(port), None, _) => (port, None),
             (None, Some(_), None) => return failed("TLS cert and key required for HTTPS"),
-            (None, Some(port), Some(tls)) => (port, Some(tls.without_client_certificates()?)),
+            (None, Some(port), Some(tls)) => (port, Some(https(tls)?)),
             (Some(http), Some(https), _) => {
                 let (http, https) = (asked_for(http), asked_for(https));
                 let why = format!("can't specify both HTTP ({http}) and HTTPs ({https}) ports");
@@ -113,23 +128,28 @@ impl Port {
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
+}
 
-    /// Serves the pages from now on.
-    ///
-    /// # Errors
-    /// When the thread cannot be made.
-    pub fn serve(self, facts: Facts) -> Result<Running, String> {
-        let (until, stop) = oneshot::channel();
-        let (facts, current) = watch::channel(Arc::new(facts));
-        let (https, tls) = self.tls.map(watch::channel).unzip();
-        server::spawn(self.socket, tls, current, stop)
-            .map_err(|error| format!("Can't start monitoring: {error}"))?;
-        Ok(Running {
-            _until: until,
-            facts,
-            https,
-        })
-    }
+/// Starts the thread: it serves the pages on the port, if there is one, and does something else beside that, if there is
+/// something.
+///
+/// # Errors
+/// When the thread cannot be made.
+pub fn start(port: Option<Port>, facts: Facts, beside: Option<Beside>) -> Result<Running, String> {
+    let (until, stop) = oneshot::channel();
+    let (facts, current) = watch::channel(Arc::new(facts));
+    let (socket, tls) = match port {
+        Some(port) => (Some(port.socket), port.tls),
+        None => (None, None),
+    };
+    let (https, tls) = tls.map(watch::channel).unzip();
+    server::spawn(socket.map(|socket| (socket, tls)), current, beside, stop)
+        .map_err(|error| format!("Can't start monitoring: {error}"))?;
+    Ok(Running {
+        _until: until,
+        facts,
+        https,
+    })
 }
 
 impl Running {
@@ -141,13 +161,15 @@ impl Running {
         &self,
         options: Options,
         info: ServerInfo,
+        accounts: Arc<Accounts>,
         tls: Option<Arc<Acceptor>>,
     ) -> Result<(), String> {
-        let shown = tls.as_deref().map(Acceptor::without_client_certificates);
+        let shown = tls.as_deref().map(https);
         self.facts.send_modify(|facts| {
             *facts = Arc::new(Facts {
                 options,
                 info,
+                accounts: Arc::clone(&accounts),
                 configured_at: facts.clock.now(),
                 tls,
                 ..Facts::clone(facts)
@@ -158,6 +180,17 @@ impl Running {
         }
         Ok(())
     }
+}
+
+/// The names of HTTP/2 and HTTP/1.1 in a TLS handshake.
+const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
+/// TLS as it is for clients, but for the monitor.
+fn https(tls: &Acceptor) -> Result<Arc<ServerConfig>, String> {
+    let mut config = tls.without_client_certificates()?;
+    config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// A port as it is written: one that the kernel chooses is -1.

@@ -2,6 +2,7 @@
 
 use super::reply::Refusal;
 use crate::config::go_text::go_quote;
+use std::collections::BTreeMap;
 use std::num::IntErrorKind;
 
 /// Names and values, in their order.
@@ -20,6 +21,15 @@ impl Query {
             Some((decode(name)?, decode(value)?))
         });
         Query(decoded.collect())
+    }
+
+    /// Arguments that are known already.
+    pub(super) fn of(arguments: &BTreeMap<&'static str, Vec<String>>) -> Query {
+        let pairs = arguments.iter().flat_map(|(name, values)| {
+            let pair = move |value: &String| ((*name).to_owned(), value.clone());
+            values.iter().map(pair)
+        });
+        Query(pairs.collect())
     }
 
     /// The first value of that name; empty for none.

@@ -1,10 +1,11 @@
-//! The monitor's thread: accepts connections and lets hyper speak HTTP/1.1 on them.
+//! The monitor's thread: accepts connections and lets hyper speak HTTP/1.1 on them, or HTTP/2 (`http2`).
 //!
 //! Limits: so many connections at a time, the others wait in the kernel's queue; a request's head must come in time and
 //! not be too long; a client that takes nothing of its page for a while is closed.
 
-use super::Facts;
+use super::http2;
 use super::site::Site;
+use super::{Beside, Facts, HTTP2};
 use crate::base::log::{Level, Record};
 use futures_lite::future::or;
 use hyper::server::conn::http1;
@@ -28,9 +29,9 @@ use tokio_rustls::TlsAcceptor;
 const CONNECTIONS_MAX: usize = 256;
 /// How long a request's head may take, also that of the next on the same connection (nats-server: 5 s, the next any time).
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How long a client may take nothing of what is sent.
-const STUCK_MAX: Duration = Duration::from_secs(10);
+pub(super) const STUCK_MAX: Duration = Duration::from_secs(10);
 /// How long to wait before accepting again when the process is out of descriptors.
 const BACK_OFF: Duration = Duration::from_millis(250);
 /// Pages may wait, messages may not: where they share a core the shards get nearly all of it.
@@ -41,9 +42,9 @@ const NICENESS: i32 = 10;
 /// # Errors
 /// When it cannot be made.
 pub(super) fn spawn(
-    socket: OwnedFd,
-    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+    door: Option<(OwnedFd, Option<watch::Receiver<Arc<ServerConfig>>>)>,
     facts: watch::Receiver<Arc<Facts>>,
+    beside: Option<Beside>,
     stop: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -57,7 +58,20 @@ pub(super) fn spawn(
             let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
             let logger = facts.borrow().logger.clone();
             let site = Rc::new(Site::new(facts));
-            let served = LocalSet::new().block_on(&runtime, serve(socket, tls, site, stop));
+            let local = LocalSet::new();
+            if let Some(beside) = beside {
+                local.spawn_local(beside(Rc::clone(&site)));
+            }
+            let served = local.block_on(&runtime, async {
+                match door {
+                    Some((socket, tls)) => serve(socket, tls, site, stop).await,
+                    None => {
+                        // Either way it is over.
+                        let _ = stop.await;
+                        Ok(())
+                    }
+                }
+            });
             if let Err(error) = served {
                 let text = format!("Error starting monitor: {error}");
                 logger.log(Record::new(Level::Error, text));
@@ -112,7 +126,11 @@ async fn welcome(stream: TcpStream, tls: Option<TlsAcceptor>, site: Rc<Site>) {
         None => talk(stream, site).await,
         Some(tls) => {
             if let Ok(Ok(stream)) = timeout(HEAD_WITHIN, tls.accept(stream)).await {
-                talk(stream, site).await;
+                if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
+                    http2::talk(stream, site).await;
+                } else {
+                    talk(stream, site).await;
+                }
             }
         }
     }

@@ -8,7 +8,8 @@ use super::surveyor::Surveyor;
 use crate::base::clock::{Now, WallClock};
 use crate::runtime::usage;
 use hyper::body::Incoming;
-use hyper::{Request, Response};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::{Request, Response, StatusCode, Version};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 /// Everything a page may ask. A page keeps the facts that it began with, though the server reads its configuration again
 /// meanwhile.
 #[derive(Clone, Debug)]
-pub(super) struct Site {
+pub struct Site {
     pub(super) facts: Arc<Facts>,
     newest: watch::Receiver<Arc<Facts>>,
     pub(super) surveyor: Rc<Surveyor>,
@@ -154,7 +155,10 @@ impl Site {
                 } else {
                     path
                 };
-                *self.requests.borrow_mut().entry(counted).or_default() += 1;
+                // The dashboard's own questions would only hide what others ask.
+                if !path.starts_with("/dashboard/") {
+                    *self.requests.borrow_mut().entry(counted).or_default() += 1;
+                }
                 let page = pages::page(path, self, &query).await;
                 page.unwrap_or_else(Reply::from)
             }
@@ -164,7 +168,14 @@ impl Site {
             },
             Found::Nothing => Refusal::NotFound("404 page not found\n").into(),
         };
-        self.outgoing.send(reply)
+        let is_refused = reply.status == StatusCode::SERVICE_UNAVAILABLE;
+        let mut response = self.outgoing.send(reply);
+        if is_refused && request.version() < Version::HTTP_2 {
+            // There may be others whom the server has room for.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
     }
 
     fn find(&self, path: &str) -> Found {

@@ -4,15 +4,19 @@
 //! - At most one question per shard is out for all the pages that need many pieces: they queue here, not at the shards.
 //! - Whoever stops waiting leaves nothing behind: a shard keeps no cursor, and its answer goes nowhere.
 
+mod subjects;
+
 use super::reply::Refusal;
 use crate::base::ids::{AccountId, ConnectionId, ShardId};
 use crate::base::limits::SURVEYED_RECORDS;
 use crate::router::Traffic;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::pulse::Pulse;
-use crate::runtime::thread::{Directive, Inquiry};
+use crate::runtime::thread::{Commission, Directive, Inquiry};
 use crate::session::record::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
+use crate::session::slow_consumer::SlowConsumer;
 use crate::shard::ended::Ended;
+use crate::shard::errand::{Errand, Outcome};
 use crate::shard::survey::{
     AccountCounts, Counts, Piece, Question, Ranked, Sums, WantedConnections, WantedSubscriptions,
 };
@@ -88,6 +92,36 @@ impl Surveyor {
         }
     }
 
+    /// Has a shard run an errand.
+    pub(super) async fn run(&self, shard: ShardId, errand: Errand) -> Result<Outcome, Refusal> {
+        let (sender, receiver) = oneshot::channel();
+        let commission = Commission {
+            errand,
+            reply: Box::new(move |outcome| {
+                let _ = sender.send(outcome);
+            }),
+        };
+        self.tell(shard, Directive::Run(commission)).await?;
+        receive(shard, receiver).await
+    }
+
+    /// Gives a directive to a shard, whose mailbox may be full for a while.
+    pub(super) async fn tell(&self, shard: ShardId, directive: Directive) -> Result<(), Refusal> {
+        let mut waiting = Some(directive);
+        let offer = async {
+            while let Some(directive) = waiting.take() {
+                waiting = self.bells.tell(shard, directive);
+                if waiting.is_some() {
+                    sleep(MAILBOX_WAIT).await;
+                }
+            }
+        };
+        match timeout(ANSWER_WITHIN, offer).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(silent(shard)),
+        }
+    }
+
     async fn ask(&self, shard: ShardId, question: Question) -> Result<Piece, Refusal> {
         let answer = self.send(shard, question).await?;
         receive(shard, answer).await.map(|(piece, _)| piece)
@@ -99,29 +133,19 @@ impl Surveyor {
         question: Question,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let (sender, receiver) = oneshot::channel();
-        let mut waiting = Some(Directive::Answer(Inquiry {
+        let inquiry = Inquiry {
             question,
             reply: Box::new(move |piece, pulse| {
                 // Nobody waits any more when the page was given up.
                 let _ = sender.send((piece, pulse.clone()));
             }),
-        }));
-        let offer = async {
-            while let Some(directive) = waiting.take() {
-                waiting = self.bells.tell(shard, directive);
-                if waiting.is_some() {
-                    sleep(MAILBOX_WAIT).await;
-                }
-            }
         };
-        match timeout(ANSWER_WITHIN, offer).await {
-            Ok(()) => Ok(receiver),
-            Err(_) => Err(silent(shard)),
-        }
+        self.tell(shard, Directive::Answer(inquiry)).await?;
+        Ok(receiver)
     }
 }
 
-async fn receive(shard: ShardId, answer: oneshot::Receiver<Answer>) -> Result<Answer, Refusal> {
+async fn receive<T>(shard: ShardId, answer: oneshot::Receiver<T>) -> Result<T, Refusal> {
     match timeout(ANSWER_WITHIN, answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) | Err(_) => Err(silent(shard)),
@@ -270,6 +294,18 @@ impl Scan<'_> {
             let question = Question::Records { of: piece.to_vec() };
             if let Piece::Records(records) = self.surveyor.ask(shard, question).await? {
                 all.extend(records);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The consumers of all shards that were too slow lately, in no order.
+    pub(super) async fn slow_consumers(&self) -> Result<Vec<SlowConsumer>, Refusal> {
+        let mut all = Vec::new();
+        for shard in self.surveyor.shards() {
+            let question = Question::SlowConsumers;
+            if let Piece::SlowConsumers(some) = self.surveyor.ask(shard, question).await? {
+                all.extend(some);
             }
         }
         Ok(all)

@@ -34,6 +34,15 @@ pub struct ClientInfo {
     pub round_trip_nanos: u64,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub server: String,
+    /// When it has gone; RFC 3339.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stop: String,
+    /// Who vouches for a user that has signed a nonce: its account.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub issuer_key: String,
+    /// What its account is called.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name_tag: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub kind: String,
     #[serde(skip_serializing_if = "String::is_empty")]

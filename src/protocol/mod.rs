@@ -8,12 +8,14 @@
 //! | [`connect`] | the JSON of `CONNECT` |
 //! | [`info`] | the JSON of `INFO` |
 //! | [`client_info`] | the JSON about a client, for services and events |
+//! | [`event`] | the JSON of what the system account is told |
 //! | [`headers`] | header blocks |
 //! | [`trace_request`], [`trace_event`] | message tracing: what headers ask for, and the JSON of the answer |
 //! | [`reply`] | what else the server says: `PONG`, `+OK`, `-ERR`, the 503 of no-responders |
 
 pub mod client_info;
 pub mod connect;
+pub mod event;
 pub mod headers;
 pub mod info;
 pub mod message;

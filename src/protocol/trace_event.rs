@@ -3,25 +3,9 @@
 //! Field names, order and omissions are nats-server's (`msgtrace.go`, `events.go`). Steps are rendered where they happen,
 //! on whatever shard, and put together by the publisher's.
 
+use super::event::EventServer;
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// The server that sends an event.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct EventServer<'a> {
-    pub name: &'a str,
-    pub host: &'a str,
-    pub id: &'a str,
-    #[serde(rename = "ver")]
-    pub version: &'a str,
-    pub jetstream: bool,
-    pub flags: u64,
-    /// Of its events.
-    #[serde(rename = "seq")]
-    pub sequence: u64,
-    /// RFC 3339.
-    pub time: &'a str,
-}
 
 /// One thing that happened to a message; `ts` is RFC 3339.
 #[derive(Clone, Copy, Debug, Serialize)]

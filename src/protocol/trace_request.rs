@@ -42,7 +42,7 @@ pub const DISABLED: &str = "trace disabled";
 const ONLY: &str = "Nats-Trace-Only";
 const ORIGIN_ACCOUNT: &str = "Nats-Trace-Origin-Account";
 const CONTEXT: &[u8] = b"traceparent";
-const ACCEPT_ENCODING: &str = "Accept-Encoding";
+pub const ACCEPT_ENCODING: &str = "Accept-Encoding";
 const FIRST_LINE: &[u8] = b"NATS/1.0\r\n";
 /// Bytes of an event that is compressed: a fraction of a millisecond.
 const COMPRESSED_MAX: usize = 64 * 1024;
@@ -93,14 +93,7 @@ impl TraceRequest {
 
     /// What the event may be compressed with; `None` is not at all.
     pub fn encoding(&self) -> Option<Encoding> {
-        let accepted = self.first(ACCEPT_ENCODING)?.to_ascii_lowercase();
-        Some(if accepted.contains("snappy") || accepted.contains("s2") {
-            Encoding::Snappy
-        } else if accepted.contains("gzip") {
-            Encoding::Gzip
-        } else {
-            Encoding::Identity
-        })
+        self.first(ACCEPT_ENCODING).map(Encoding::accepted)
     }
 
     fn first(&self, name: &str) -> Option<&str> {
@@ -109,6 +102,18 @@ impl TraceRequest {
 }
 
 impl Encoding {
+    /// What a receiver that accepts this gets.
+    pub fn accepted(accepted: &str) -> Encoding {
+        let accepted = accepted.to_ascii_lowercase();
+        if accepted.contains("snappy") || accepted.contains("s2") {
+            Encoding::Snappy
+        } else if accepted.contains("gzip") {
+            Encoding::Gzip
+        } else {
+            Encoding::Identity
+        }
+    }
+
     /// The value of `Content-Encoding`.
     pub fn name(self) -> &'static str {
         match self {
@@ -120,25 +125,27 @@ impl Encoding {
 
     /// The event, compressed if it should be. Large ones are left as they are: a shard has no time for them.
     pub fn apply(self, event: Vec<u8>) -> (Vec<u8>, Encoding) {
-        let compressed = match self {
-            _ if event.len() > COMPRESSED_MAX => None,
+        let is_small = event.len() <= COMPRESSED_MAX;
+        match is_small.then(|| self.compress(&event)).flatten() {
+            Some(compressed) => (compressed, self),
+            None => (event, Encoding::Identity),
+        }
+    }
+
+    /// The text, compressed, however long it is; `None` where it is to stay as it is.
+    pub fn compress(self, text: &[u8]) -> Option<Vec<u8>> {
+        match self {
             Encoding::Identity => None,
             Encoding::Gzip => {
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-                encoder
-                    .write_all(&event)
-                    .and_then(|()| encoder.finish())
-                    .ok()
+                let written = encoder.write_all(text);
+                written.and_then(|()| encoder.finish()).ok()
             }
             Encoding::Snappy => {
                 let mut encoder = snap::write::FrameEncoder::new(Vec::new());
-                let written = encoder.write_all(&event);
+                let written = encoder.write_all(text);
                 written.ok().and_then(|()| encoder.into_inner().ok())
             }
-        };
-        match compressed {
-            Some(compressed) => (compressed, self),
-            None => (event, Encoding::Identity),
         }
     }
 }

@@ -223,10 +223,7 @@ impl Router {
         journey: &mut Journey<'_>,
     ) -> bool {
         let accounts = Arc::clone(self.interest.accounts());
-        let import = accounts
-            .get(importer)
-            .and_then(|account| account.services.get(import));
-        let Some(import) = import else {
+        let Some(import) = accounts.service(importer, import) else {
             return false;
         };
         if journey.passed.contains(&import.export) || journey.passed.len() >= IMPORT_CHAIN_MAX {

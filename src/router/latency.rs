@@ -3,15 +3,15 @@
 //! When a request is measured, which of its headers go with the measurement, and the JSON are nats-server's
 //! (`accounts.go`).
 
-use super::Router;
 use super::imports::{Describe, Detail, Journey};
 use super::replies::Awaited;
+use super::{Router, hops_of};
 use crate::account::ServiceExport;
 use crate::base::clock::Now;
 use crate::base::ids::AccountId;
 use crate::base::rng::Rng;
 use crate::config::account::{Sampling, ServiceLatency};
-use crate::interest::Scope;
+use crate::interest::{Memo, Route, Scope};
 use crate::protocol::client_info::{ClientInfo, rfc3339};
 use crate::protocol::headers;
 use crate::protocol::message::{Message, write_tail};
@@ -131,14 +131,24 @@ impl Router {
         }
     }
 
+    /// A name for an event.
+    pub fn event_id(&mut self) -> String {
+        self.replies.event_id()
+    }
+
+    /// Whether anybody would hear a message. What is no subject, nobody does.
+    pub fn is_wanted(&mut self, account: AccountId, subject: &[u8]) -> bool {
+        let is_plain = !subject.iter().any(u8::is_ascii_whitespace);
+        let scope = Scope::published(account);
+        let answer = is_plain.then(|| self.interest.answer(scope, subject, &mut Memo::default()));
+        let answer = answer.flatten().map(|(answer, _)| answer);
+        answer.is_some_and(|answer| {
+            !matches!(answer.route(), Route::Nobody) || hops_of(answer).is_some()
+        })
+    }
+
     /// Publishes in an account in the server's own name.
-    pub(super) fn say(
-        &mut self,
-        account: AccountId,
-        subject: &[u8],
-        headers: &[u8],
-        payload: &[u8],
-    ) {
+    pub fn say(&mut self, account: AccountId, subject: &[u8], headers: &[u8], payload: &[u8]) {
         let mut tail = Vec::with_capacity(headers.len() + payload.len() + 16);
         let line = write_tail(&mut tail, b"", headers, payload);
         let message = Message {

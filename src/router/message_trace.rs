@@ -31,10 +31,11 @@ use crate::base::limits::TRACES_WAITING_MAX;
 use crate::interest::{Memo, Scope};
 use crate::mesh::{Carried, Report, Ticket};
 use crate::protocol::client_info::rfc3339;
+use crate::protocol::event::EventServer;
 use crate::protocol::headers;
 use crate::protocol::info::ServerInfo;
 use crate::protocol::message::Message;
-use crate::protocol::trace_event::{self, ConnectionKind, EventServer, TraceStep};
+use crate::protocol::trace_event::{self, ConnectionKind, TraceStep};
 use crate::protocol::trace_request::Encoding;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -210,16 +211,8 @@ impl Router {
         // Every shard counts by itself; no number is said twice.
         let shards = self.mesh.peers().count() as u64 + 1;
         let time = rfc3339(self.wall.at(self.now));
-        let server = EventServer {
-            name: &server.server_name,
-            host: &server.host,
-            id: &server.server_id,
-            version: &server.version,
-            jetstream: false,
-            flags: 0,
-            sequence: self.events * shards + u64::from(self.mesh.shard().0),
-            time: &time,
-        };
+        let sequence = self.events * shards + u64::from(self.mesh.shard().0);
+        let server = EventServer::new(server, sequence, &time);
         let traced = &trace.traced;
         let steps = trace.all_steps(self.interest.accounts());
         let mut event = trace_event::render(&server, &traced.headers, traced.size, &steps);

@@ -114,11 +114,7 @@ impl Replies {
 
     /// A name for an event, as unlikely to be used twice as nats-server's.
     pub(super) fn event_id(&mut self) -> String {
-        let mut id = Vec::with_capacity(2 * NUMBER_LEN);
-        for _ in 0..2 {
-            write_number(self.rng.next_u64(), NUMBER_LEN, &mut id);
-        }
-        String::from_utf8_lossy(&id).into_owned()
+        self.rng.name()
     }
 
     pub(super) fn len(&self) -> usize {

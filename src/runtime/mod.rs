@@ -10,6 +10,7 @@
 //! | `socket` | one connection's socket: what is in flight, what it waits for |
 //! | [`tls_files`] | certificates and keys, read at start and on reload |
 //! | `stages` | what is between a socket and its session: an opening, or TLS |
+//! | [`account_changes`] | which accounts have more or fewer clients than a moment ago |
 //! | `acceptor` | new connections, and which shard gets them |
 //! | [`doorbell`] | waking a shard that sleeps |
 //! | [`listener`], [`unix_listener`] | listening sockets |
@@ -21,6 +22,7 @@
 //! | [`usage`] | what the process takes of the machine |
 
 mod acceptor;
+pub mod account_changes;
 mod buffers;
 pub mod clock;
 pub mod doorbell;

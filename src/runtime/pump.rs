@@ -13,6 +13,7 @@
 mod staged;
 
 use super::acceptor::{Acceptor, Arrival};
+use super::account_changes::AccountChanges;
 use super::buffers::{BUFFERS, Lent};
 use super::clock::Clock;
 use super::doorbell::Doorbells;
@@ -34,6 +35,7 @@ use rustix::io::Errno;
 use staged::Staged;
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
@@ -57,6 +59,7 @@ pub(super) struct Pump {
     reports: Sender<Report>,
     logger: Logger,
     passwords: PasswordWorkers,
+    account_changes: AccountChanges,
     clock: Clock,
     idle: Idle,
     arrivals: u64,
@@ -106,6 +109,7 @@ impl Pump {
             passwords,
             clock,
             patience,
+            account_changes,
             entrance,
         } = common;
         let ring = Ring::new()?;
@@ -118,6 +122,7 @@ impl Pump {
             reports,
             logger,
             passwords,
+            account_changes,
             clock,
             idle: Idle::new(patience),
             arrivals: 0,
@@ -358,6 +363,10 @@ impl Pump {
                         acceptor.stop(&mut self.ring);
                     }
                 }
+                Directive::Host(socket) => self.host(socket),
+                Directive::Run(commission) => {
+                    (commission.reply)(self.shard.run(&commission.errand));
+                }
                 Directive::Answer(inquiry) => {
                     (inquiry.reply)(self.shard.answer(&inquiry.question), &self.pulse);
                 }
@@ -365,6 +374,8 @@ impl Pump {
                 Directive::LameDuck => self.shard.enter_lame_duck(),
                 Directive::ShutDown => {
                     self.is_stopping = true;
+                    // What was said before on another shard is for those who go now, too.
+                    self.drain_lanes();
                     self.shard.shut_down();
                 }
             }
@@ -422,6 +433,19 @@ impl Pump {
             if is_staged {
                 self.staged.begin(socket);
             }
+        }
+    }
+
+    /// Takes the server's own connection in. The acceptor has not seen it, so it does not count there.
+    fn host(&mut self, socket: OwnedFd) {
+        if self.is_stopping {
+            return;
+        }
+        if let Some(id) = self.shard.host() {
+            let socket = self.sockets.insert(Socket::new(socket, id));
+            socket.is_counted = false;
+            socket.is_receiving = true;
+            self.ring.receive(socket.fd(), id);
         }
     }
 
@@ -628,6 +652,7 @@ impl Pump {
                 }
             }
             Effect::Deserted => self.report(Report::Deserted),
+            Effect::AccountChanged(account) => self.account_changes.note(account),
         }
     }
 
@@ -667,6 +692,7 @@ impl Pump {
                 unreachable!("a socket stays until it is closed here");
             };
             let is_late = socket.lingers_until.is_some_and(|until| until <= now);
+            let is_counted = socket.is_counted;
             let in_kernel = socket.in_flight.as_ref().is_some_and(|load| load.in_kernel);
             if owed && !is_late && !socket.has_ended {
                 index += 1;
@@ -678,7 +704,9 @@ impl Pump {
                 socket.shut_down();
                 self.sockets.remove(id);
                 self.shard.release(id);
-                self.bells.count_departure(self.id());
+                if is_counted {
+                    self.bells.count_departure(self.id());
+                }
                 self.closing.swap_remove(index);
             }
         }

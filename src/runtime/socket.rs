@@ -17,6 +17,8 @@ const SLICES_MAX: usize = 1024;
 pub(super) struct Socket {
     fd: OwnedFd,
     pub(super) id: ConnectionId,
+    /// The acceptor has counted it, and wants to hear when it goes.
+    pub(super) is_counted: bool,
     /// A multishot receive is armed.
     pub(super) is_receiving: bool,
     /// The last turn in which it brought bytes.
@@ -129,6 +131,7 @@ impl Socket {
         Socket {
             fd,
             id,
+            is_counted: true,
             is_receiving: false,
             heard_in_turn: 0,
             was_told: false,

@@ -1,6 +1,7 @@
 //! One pinned thread and glommio executor per shard. *Start-up.*
 
 use super::acceptor::Acceptor;
+use super::account_changes::AccountChanges;
 use super::clock::Clock;
 use super::doorbell::Doorbells;
 use super::logger::Logger;
@@ -12,6 +13,7 @@ use super::scheduling;
 use crate::base::ids::{ConnectionId, ShardId};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
+use crate::shard::errand::{Errand, Outcome};
 use crate::shard::survey::{Piece, Question};
 use crate::wire::opening::Entrance;
 use core_affinity::CoreId;
@@ -49,12 +51,29 @@ pub enum Directive {
     StopAccepting,
     /// Tell clients that the server is about to go, and close them one by one after the grace period.
     LameDuck,
+    /// Take the server's own connection in.
+    Host(OwnedFd),
+    /// Do this and say what came of it.
+    Run(Commission),
     /// Answer this question.
     Answer(Inquiry),
     /// Report that it still turns.
     SignOfLife,
     /// End every session and stop.
     ShutDown,
+}
+
+/// An errand, and where to go with its outcome.
+pub struct Commission {
+    pub errand: Errand,
+    /// Called on the shard's thread, between the steps of a turn: it must not wait.
+    pub reply: Box<dyn FnOnce(Outcome) + Send>,
+}
+
+impl fmt::Debug for Commission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.errand.fmt(f)
+    }
 }
 
 /// A question, and where to go with the answer.
@@ -115,6 +134,7 @@ pub struct Common {
     pub passwords: PasswordWorkers,
     pub clock: Clock,
     pub patience: Patience,
+    pub account_changes: AccountChanges,
     /// What connections are asked for before their sessions begin; `None` is nothing.
     pub entrance: Option<Arc<Entrance>>,
 }

@@ -10,12 +10,14 @@
 
 mod account;
 mod connect;
+mod events;
 mod label;
 mod message_trace;
 mod permissions;
 mod publish;
 mod record;
 mod reload;
+mod resident;
 mod subscribe;
 mod trace;
 mod transport;
@@ -24,13 +26,14 @@ use super::close::CloseReason;
 use super::settings::Settings;
 use crate::auth::{CertificateFacts, Identity, Nonce, PasswordCheck};
 use crate::base::clock::Now;
-use crate::base::ids::{ClientNumber, ConnectionId};
+use crate::base::ids::{AccountId, ClientNumber, ConnectionId};
 use crate::base::limits::{SHARED_TAIL_BYTES, UNPROVEN_BYTES_MAX};
 use crate::base::log::{Level, Log, Party};
 use crate::base::origin::{Origin, Peer};
+use crate::config;
 use crate::interest::{Memo, Scope, Scouted, SubscriptionId};
 use crate::protocol::connect::ConnectOptions;
-use crate::protocol::info::{Addressee, Occasion};
+use crate::protocol::info::{Addressee, Occasion, ServerInfo};
 use crate::protocol::message::Run;
 use crate::protocol::op::Op;
 use crate::protocol::parser::{self, Limits, LineMemo, ParseError, Step};
@@ -118,6 +121,8 @@ pub struct Turn<'a> {
     pub log: &'a mut Log,
     /// Passwords that somebody with more time should compare.
     pub checks: &'a mut Vec<(ConnectionId, PasswordCheck)>,
+    /// Accounts that have more or fewer clients now, where somebody wants to hear that.
+    pub changed_accounts: &'a mut Vec<AccountId>,
     pub now: Now,
 }
 
@@ -391,7 +396,7 @@ impl Client {
 
     fn parse_limits(&self, settings: &Settings) -> Limits {
         Limits {
-            control_line: settings.control_line_max,
+            control_line: self.place.control_line_max,
             payload: self.place.payload_max,
             headers: self.options.headers && settings.headers,
         }
@@ -493,6 +498,24 @@ impl Client {
         self.say_info(turn, Occasion::Announcement);
     }
 
+    /// Says to it alone that the server is about to go: `info` says so.
+    pub fn warn(&self, info: &ServerInfo, turn: &mut Turn<'_>) {
+        turn.log
+            .debug(|| self.labelled("Sending Lame Duck Mode info to client"));
+        self.write_info(
+            Cow::Borrowed(info),
+            Greeting::PLAIN,
+            turn,
+            Occasion::Announcement,
+        );
+    }
+
+    /// What the configuration lets it do; `None` is everything.
+    pub fn permissions(&self) -> Option<&config::Permissions> {
+        let granted = self.granted.as_ref()?;
+        Some(granted.permissions().written())
+    }
+
     /// Stops taking operations in until [`Client::resume`]. Says whether it had not before.
     pub fn pause(&mut self) -> bool {
         let is_new = !std::mem::replace(&mut self.is_paused, true);
@@ -563,8 +586,11 @@ impl Client {
         self.end_all_subscriptions(turn);
         self.take_permissions(None, turn);
         self.leave(turn);
-        turn.log
-            .debug(|| self.labelled(&format!("Client connection closed: {reason}")));
+        self.tell_disconnected(reason, turn);
+        if !self.is_resident() {
+            turn.log
+                .debug(|| self.labelled(&format!("Client connection closed: {reason}")));
+        }
     }
 
     fn say(&self, bytes: &[u8], turn: &mut Turn<'_>) {
@@ -591,7 +617,18 @@ impl Client {
     }
 
     fn say_info_as(&self, how: Greeting, turn: &mut Turn<'_>, occasion: Occasion) {
-        let (directory, mut info) = (&turn.settings.directory, Cow::Borrowed(&turn.settings.info));
+        let info = Cow::Borrowed(&turn.settings.info);
+        self.write_info(info, how, turn, occasion);
+    }
+
+    fn write_info(
+        &self,
+        mut info: Cow<'_, ServerInfo>,
+        how: Greeting,
+        turn: &mut Turn<'_>,
+        occasion: Occasion,
+    ) {
+        let directory = &turn.settings.directory;
         let mut nonce = None;
         if occasion == Occasion::Greeting {
             nonce = directory.nonce(self.number);

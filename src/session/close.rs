@@ -27,6 +27,8 @@ pub enum CloseReason {
     MaximumControlLineExceeded,
     NoRespondersRequiresHeaders,
     ServerShutdown,
+    /// Somebody who looks after the server wants it so.
+    Kicked,
     ProxyNotTrusted,
     ProxyRequired,
 }
@@ -60,7 +62,8 @@ impl CloseReason {
             | CloseReason::TlsHandshakeFailure
             | CloseReason::ParseError
             | CloseReason::ProtocolViolation
-            | CloseReason::ServerShutdown => None,
+            | CloseReason::ServerShutdown
+            | CloseReason::Kicked => None,
         }
     }
 
@@ -104,6 +107,7 @@ impl fmt::Display for CloseReason {
             CloseReason::MaximumControlLineExceeded => "Maximum Control Line Exceeded",
             CloseReason::NoRespondersRequiresHeaders => "No Responders Requires Headers",
             CloseReason::ServerShutdown => "Server Shutdown",
+            CloseReason::Kicked => "Kicked",
             CloseReason::ProxyNotTrusted => "Proxy Not Trusted",
             CloseReason::ProxyRequired => "Proxy Required",
         })

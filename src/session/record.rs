@@ -39,6 +39,25 @@ pub struct ConnectionRecord {
     pub secured: Option<Box<Secured>>,
 }
 
+impl ConnectionRecord {
+    /// Whether somebody who looks for `text` means this connection.
+    pub fn mentions(&self, text: &str) -> bool {
+        mentions(text, self.number, &[&self.name, &self.user], self.address)
+    }
+}
+
+/// Whether somebody who looks for `text` means a connection: it is its number, or in one of its names or its address,
+/// in capital or small letters.
+pub fn mentions(text: &str, number: ClientNumber, names: &[&str], address: SocketAddr) -> bool {
+    let is_in = |name: &str| {
+        let mut parts = name.as_bytes().windows(text.len().max(1));
+        text.is_empty() || parts.any(|part| part.eq_ignore_ascii_case(text.as_bytes()))
+    };
+    names.iter().any(|name| is_in(name))
+        || text.parse() == Ok(number.0)
+        || is_in(&address.to_string())
+}
+
 /// One connection that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedConnection {
@@ -63,4 +82,21 @@ pub struct SubscriptionRecord {
     pub delivered: u64,
     /// Deliveries after which it ends.
     pub limit: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_found_by_what_people_know_of_it() {
+        let address = ([10, 0, 0, 7], 4321).into();
+        let found = |text| mentions(text, ClientNumber(12), &["Billing", "ann"], address);
+        for text in ["", "bill", "LING", "ann", "12", "10.0.0.7:43", "7:4321"] {
+            assert!(found(text), "{text}");
+        }
+        for text in ["billings", "13", "bob", "10.0.0.8", "12 "] {
+            assert!(!found(text), "{text}");
+        }
+    }
 }

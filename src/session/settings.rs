@@ -3,6 +3,8 @@
 use crate::account::{AccountError, Accounts};
 use crate::auth::{Directory, NonceKey};
 use crate::base::clock::WallClock;
+use crate::base::ids::AccountId;
+use crate::base::sequence::Sequence;
 use crate::config::Options;
 use crate::protocol::info::ServerInfo;
 use crate::router::OutboxLimits;
@@ -16,6 +18,10 @@ pub struct Settings {
     pub info: ServerInfo,
     pub directory: Arc<Directory>,
     pub accounts: Arc<Accounts>,
+    /// The account in which the server tells of itself; `None` is nowhere.
+    pub system: Option<AccountId>,
+    /// Numbers what it tells there.
+    pub events: Sequence,
     /// What the calendar says; the simulator has none.
     pub wall: WallClock,
     pub auth_timeout: Duration,
@@ -76,6 +82,7 @@ impl Settings {
             .succeeded_by(&options.accounts, options.system_account)?;
         Ok(Settings {
             wall: self.wall,
+            events: self.events.clone(),
             ..Settings::made(options, info, directory, accounts)
         })
     }
@@ -87,10 +94,16 @@ impl Settings {
         accounts: Accounts,
     ) -> Settings {
         let limited = |value: usize| (value > 0).then_some(value);
+        let accounts = match options.no_system_account {
+            true => accounts,
+            false => accounts.with_system_services(),
+        };
         info.auth_required = directory.wants_credentials();
         Settings {
             directory: Arc::new(directory),
             accounts: Arc::new(accounts),
+            system: (!options.no_system_account).then_some(options.system_account),
+            events: Sequence::default(),
             wall: WallClock::default(),
             info,
             auth_timeout: options.auth_timeout,

@@ -16,14 +16,16 @@
 
 mod closed;
 pub mod ended;
+pub mod errand;
 mod lame_duck;
 mod reload;
+mod resident;
 mod slow;
 pub mod survey;
 
 use crate::auth::{CertificateFacts, PasswordCheck};
 use crate::base::clock::{Now, WallClock};
-use crate::base::ids::{ClientNumber, ConnectionId, ShardId, ShardSet};
+use crate::base::ids::{AccountId, ClientNumber, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
 use crate::base::origin::Origin;
@@ -58,6 +60,8 @@ pub enum Effect {
     CheckPassword(ConnectionId, PasswordCheck),
     /// In lame duck mode: the last client has gone.
     Deserted,
+    /// The account has more or fewer clients now, and somebody wants to hear that.
+    AccountChanged(AccountId),
 }
 
 /// One core's part of the broker.
@@ -82,7 +86,13 @@ pub struct Shard {
     effects: Vec<Effect>,
     /// Passwords to be compared; they become effects.
     checks: Vec<(ConnectionId, PasswordCheck)>,
+    /// They become effects.
+    changed_accounts: Vec<AccountId>,
+    /// The server's own connection, if it is here.
+    resident: Option<ConnectionId>,
     log: Log,
+    /// Takes what nobody reads.
+    mute: Log,
     now: Now,
     rng: Rng,
     /// When to look for stuck sends next; `None` while nothing is in flight.
@@ -98,6 +108,8 @@ pub struct Shard {
 #[derive(Debug)]
 enum Seat {
     Serving(Box<Client>),
+    /// The server's own connection.
+    Resident(Box<Client>),
     /// Its session is over; the driver still has the socket.
     Leaving,
 }
@@ -160,6 +172,9 @@ impl Shard {
             second_look: Vec::new(),
             effects: Vec::new(),
             checks: Vec::new(),
+            changed_accounts: Vec::new(),
+            resident: None,
+            mute: Log::default(),
             log: Log::new(settings.debug, settings.trace),
             now: Now::ZERO,
             rng,
@@ -249,6 +264,17 @@ impl Shard {
         origin: Origin,
         start: fn(ConnectionId, ClientNumber, Origin, &mut Turn<'_>) -> Client,
     ) -> ConnectionId {
+        let id = self.open_slot();
+        self.tally.connected += 1;
+        let client = start(id, number, origin, &mut self.turn());
+        self.arm(id, client.deadline());
+        let seated = self.seats.insert(Seat::Serving(Box::new(client)));
+        assert_eq!(seated, id.slot, "the slab keeps its word");
+        id
+    }
+
+    /// The name of the connection that is seated next; its outbox is open.
+    fn open_slot(&mut self) -> ConnectionId {
         let slot = self.seats.next_key();
         if self.reuses.len() <= slot as usize {
             self.reuses.resize(slot as usize + 1, 0);
@@ -259,11 +285,6 @@ impl Shard {
             reuse: self.reuses[slot as usize],
         };
         self.router.outboxes.open(slot);
-        self.tally.connected += 1;
-        let client = start(id, number, origin, &mut self.turn());
-        self.arm(id, client.deadline());
-        let seated = self.seats.insert(Seat::Serving(Box::new(client)));
-        assert_eq!(seated, slot, "the slab keeps its word");
         id
     }
 
@@ -585,6 +606,9 @@ impl Shard {
             self.effects.push(Effect::PauseReading(id));
             self.effects.push(Effect::CheckPassword(id, check));
         }
+        for account in self.changed_accounts.drain(..) {
+            self.effects.push(Effect::AccountChanged(account));
+        }
         into.append(&mut self.effects);
     }
 
@@ -604,16 +628,17 @@ impl Shard {
     }
 
     pub fn snapshot(&self) -> Snapshot {
+        let of_server = self.resident_subscriptions(self.settings.accounts.system());
         let serving = self.tally.connected - self.tally.ended;
         Snapshot {
             connections: usize::try_from(serving).unwrap_or(usize::MAX),
-            subscriptions: self.router.interest().subscription_count(),
+            subscriptions: self.router.interest().subscription_count() - of_server,
             patterns: self.router.interest().pattern_count(),
             cached_subjects: self.router.interest().cached_count(),
             usage: self.router.interest().usage(),
             responses_awaited: self.router.responses_awaited(),
             traces_waiting: self.router.traces_waiting(),
-            routed: self.router.counters,
+            routed: self.counters_of_clients(),
             tally: self.tally,
         }
     }
@@ -647,7 +672,7 @@ impl Shard {
 
     /// Ends every session.
     pub fn shut_down(&mut self) {
-        for id in self.serving() {
+        for id in self.serving().into_iter().chain(self.resident) {
             self.close(id, CloseReason::ServerShutdown);
         }
         self.log.tell_repeats(Now::NEVER);
@@ -683,7 +708,8 @@ impl Shard {
         while let Some(id) = self.router.next_spent() {
             self.end_spent(id);
         }
-        if self.router.outboxes.has_overflowed() {
+        // Who is told of a closing may be too slow for that.
+        while self.router.outboxes.has_overflowed() {
             self.close_overflowed();
         }
         while let Some(publisher) = self.router.outboxes.next_pause() {
@@ -740,7 +766,7 @@ impl Shard {
         let seats = &self.seats;
         let connection = |slot| match seats.get(slot) {
             Some(Seat::Serving(client)) => client.as_traced(),
-            Some(Seat::Leaving) | None => Connection::default(),
+            Some(Seat::Resident(_) | Seat::Leaving) | None => Connection::default(),
         };
         self.router.write_up(&self.settings.info, &connection);
     }
@@ -771,20 +797,24 @@ impl Shard {
 
     /// Ends a session; its socket follows once the outbox is empty.
     fn close(&mut self, id: ConnectionId, reason: CloseReason) {
-        if self.client(id).is_none() {
+        if !self.is_current(id) || matches!(self.seats.get(id.slot), Some(Seat::Leaving)) {
             return;
         }
         if self.router.has_journals() {
             self.write_up_traces();
         }
         self.remember(id, reason);
-        self.tally.ended += 1;
-        let Some(Seat::Serving(mut client)) = self
-            .seats
-            .get_mut(id.slot)
-            .map(|seat| std::mem::replace(seat, Seat::Leaving))
-        else {
-            unreachable!("the client was just there");
+        let seat = self.seats.get_mut(id.slot);
+        let mut client = match seat.map(|seat| std::mem::replace(seat, Seat::Leaving)) {
+            Some(Seat::Serving(client)) => {
+                self.tally.ended += 1;
+                client
+            }
+            Some(Seat::Resident(client)) => {
+                self.forget_resident(&client, reason);
+                client
+            }
+            Some(Seat::Leaving) | None => unreachable!("the client was just there"),
         };
         if reason == CloseReason::StaleConnection {
             self.tally.stale += 1;
@@ -807,14 +837,17 @@ impl Shard {
         if self.reuses.get(id.slot as usize) != Some(&id.reuse) {
             return;
         }
-        let Some(Seat::Serving(client)) = self.seats.get_mut(id.slot) else {
-            return;
+        let (client, log) = match self.seats.get_mut(id.slot) {
+            Some(Seat::Serving(client)) => (client, &mut self.log),
+            Some(Seat::Resident(client)) => (client, &mut self.mute),
+            Some(Seat::Leaving) | None => return,
         };
         let mut turn = Turn {
             router: &mut self.router,
             settings: &self.settings,
-            log: &mut self.log,
+            log,
             checks: &mut self.checks,
+            changed_accounts: &mut self.changed_accounts,
             now: self.now,
         };
         if let Err(reason) = act(client, &mut turn) {
@@ -828,6 +861,7 @@ impl Shard {
             settings: &self.settings,
             log: &mut self.log,
             checks: &mut self.checks,
+            changed_accounts: &mut self.changed_accounts,
             now: self.now,
         }
     }
@@ -849,7 +883,7 @@ impl Shard {
     fn serving(&self) -> Vec<ConnectionId> {
         let serving = self.seats.iter().filter_map(|(_, seat)| match seat {
             Seat::Serving(client) => Some(client.id()),
-            Seat::Leaving => None,
+            Seat::Resident(_) | Seat::Leaving => None,
         });
         serving.collect()
     }

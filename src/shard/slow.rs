@@ -32,7 +32,7 @@ impl Shard {
                 continue;
             };
             any_in_flight = true;
-            if matches!(seat, Seat::Serving(_)) && self.now.since(since) >= deadline {
+            if !matches!(seat, Seat::Leaving) && self.now.since(since) >= deadline {
                 stuck.push(slot);
             }
         }
@@ -43,7 +43,9 @@ impl Shard {
                 "Slow Consumer Detected: WriteDeadline of {} exceeded with {chunks} chunks of {bytes} total bytes.",
                 GoDuration(deadline)
             );
-            self.tally.slow_consumers_deadline += 1;
+            if !self.is_resident(slot) {
+                self.tally.slow_consumers_deadline += 1;
+            }
             self.close_slow(slot, &text, CloseReason::SlowConsumerWriteDeadline);
         }
     }
@@ -53,7 +55,9 @@ impl Shard {
         for slot in self.router.outboxes.take_overflowed() {
             let max = self.settings.outbox.pending;
             let text = format!("Slow Consumer Detected: MaxPending of {max} Exceeded");
-            self.tally.slow_consumers_pending += 1;
+            if !self.is_resident(slot) {
+                self.tally.slow_consumers_pending += 1;
+            }
             self.close_slow(slot, &text, CloseReason::SlowConsumerPendingBytes);
         }
     }

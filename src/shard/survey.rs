@@ -7,6 +7,10 @@
 //!   is in exactly one piece.
 //! - Nothing here is counted for the monitor's sake while a message passes.
 
+mod subjects;
+
+pub use subjects::{Below, Branch};
+
 use super::ended::Ended;
 use super::{Seat, Shard, Snapshot};
 use crate::base::ids::{AccountId, ClientNumber, ConnectionId, ShardId};
@@ -17,8 +21,9 @@ use crate::base::limits::{
 use crate::interest::{Interest, Listed, SubscriptionId};
 use crate::router::Traffic;
 use crate::session::client::Client;
-use crate::session::record::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
-use crate::subject::{Pattern, Subject};
+use crate::session::record::{ClosedConnection, ConnectionRecord, SubscriptionRecord, mentions};
+use crate::session::slow_consumer::SlowConsumer;
+use crate::subject::{Pattern, Subject, covers, intersection};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -47,6 +52,13 @@ pub enum Question {
         skip: usize,
         take: usize,
     },
+    /// How the subjects of its subscriptions go on below a beginning.
+    Subjects {
+        from: SubscriptionId,
+        below: Arc<Below>,
+    },
+    /// The consumers that were too slow lately.
+    SlowConsumers,
 }
 
 /// The answer, or a part of it. `next` is where the following piece begins.
@@ -76,6 +88,15 @@ pub enum Piece {
         records: Vec<SubscriptionRecord>,
         next: Option<SubscriptionId>,
     },
+    Subjects {
+        branches: Vec<Branch>,
+        /// Some of the subscriptions to the beginning itself, and how many there are.
+        here: Vec<SubscriptionRecord>,
+        ending_here: usize,
+        next: Option<SubscriptionId>,
+    },
+    /// The last one at the end.
+    SlowConsumers(Vec<SlowConsumer>),
 }
 
 /// What a shard has counted, and how full its lanes are.
@@ -126,6 +147,8 @@ pub struct WantedConnections {
     pub number: Option<ClientNumber>,
     pub account: Option<AccountId>,
     pub user: Option<Box<str>>,
+    /// That somebody means who looks for this ([`mentions`]).
+    pub mentioning: Option<Box<str>>,
     pub rank: Rank,
 }
 
@@ -179,6 +202,12 @@ pub struct WantedSubscriptions {
     pub account: Option<AccountId>,
     /// Those that messages of this subject reach.
     pub subject: Option<Box<[u8]>>,
+    /// Those that hear nothing but what this pattern hears.
+    pub within: Option<Box<[u8]>>,
+    /// Those that hear something that this pattern hears.
+    pub meeting: Option<Box<[u8]>>,
+    /// Members of this queue group.
+    pub queue: Option<Box<[u8]>>,
 }
 
 impl Shard {
@@ -210,6 +239,10 @@ impl Shard {
                 skip,
                 take,
             } => self.subscriptions(*from, wanted, *skip, *take),
+            Question::Subjects { from, below } => self.subjects(*from, below),
+            Question::SlowConsumers => {
+                Piece::SlowConsumers(self.slow_consumers().cloned().collect())
+            }
         }
     }
 
@@ -252,7 +285,8 @@ impl Shard {
         let ids = accounts.map(|(account, _)| account);
         let counts = ids.take(SURVEYED_ACCOUNTS).map(|account| AccountCounts {
             account,
-            subscriptions: self.router.interest().subscriptions_of(account),
+            subscriptions: self.router.interest().subscriptions_of(account)
+                - self.resident_subscriptions(account),
             ended: self.ended.of(account),
         });
         let counts: Vec<AccountCounts> = counts.collect();
@@ -279,7 +313,11 @@ impl Shard {
                 .user
                 .as_deref()
                 .is_none_or(|user| user == client.user());
-            if is_number && is_user {
+            let is_meant = wanted.mentioning.as_deref().is_none_or(|text| {
+                let names = [client.name(), client.user()];
+                mentions(text, client.number(), &names, client.address())
+            });
+            if is_number && is_user && is_meant {
                 ranked.push(Ranked {
                     id: client.id(),
                     number: client.number(),
@@ -317,7 +355,7 @@ impl Shard {
         let bound = self.seats.bound();
         let clients = (from..end.min(bound)).filter_map(|slot| match self.seats.get(slot) {
             Some(Seat::Serving(client)) => Some(&**client),
-            Some(Seat::Leaving) | None => None,
+            Some(Seat::Resident(_) | Seat::Leaving) | None => None,
         });
         (clients, (end < bound).then_some(end))
     }
@@ -369,6 +407,21 @@ impl Shard {
                 .subject
                 .as_ref()
                 .is_none_or(|subject| reaches(self.router.interest(), id, subject))
+            && self.is_related(id, wanted)
+    }
+
+    /// Whether what a subscription says is what is wanted, apart from who has it.
+    fn is_related(&self, id: SubscriptionId, wanted: &WantedSubscriptions) -> bool {
+        let interest = self.router.interest();
+        let pattern = interest.wish_of(id).1;
+        let holds = |wanted: &Option<Box<[u8]>>, relation: &dyn Fn(&[u8]) -> bool| {
+            wanted.as_ref().is_none_or(|wanted| relation(wanted))
+        };
+        holds(&wanted.within, &|outer| covers(outer, pattern))
+            && holds(&wanted.meeting, &|other| {
+                intersection(other, pattern).is_some()
+            })
+            && holds(&wanted.queue, &|queue| *interest.queue_of(id) == *queue)
     }
 
     /// Subscriptions as the monitor shows them.
@@ -384,7 +437,7 @@ impl Shard {
     fn owner(&self, slot: u32) -> Option<&Client> {
         match self.seats.get(slot) {
             Some(Seat::Serving(client)) => Some(client),
-            Some(Seat::Leaving) | None => None,
+            Some(Seat::Resident(_) | Seat::Leaving) | None => None,
         }
     }
 }

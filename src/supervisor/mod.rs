@@ -19,6 +19,7 @@ use crate::config::{FileRequest, Identity, NATS_SERVER_VERSION, Options};
 use crate::mesh;
 use crate::monitor;
 use crate::protocol::info::ServerInfo;
+use crate::runtime::account_changes::AccountChanges;
 use crate::runtime::clock::Clock;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
@@ -28,6 +29,7 @@ use crate::runtime::unix_listener::SocketFile;
 use crate::runtime::{probe, tls_files};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
+use crate::system::{self, Departure, ReloadReply};
 use crate::wire::opening::Entrance;
 use crate::wire::tls::Acceptor;
 use listening::{Listening, ShownSocket, host_port, shown_host};
@@ -82,6 +84,7 @@ struct Broker<'a> {
     reloading: Option<Reloading>,
     ports_file: Option<PortsFile>,
     monitor: Option<monitor::Running>,
+    services: Option<system::Services>,
     /// While the server listens on a Unix socket.
     socket_file: Option<SocketFile>,
     service_manager: ServiceManager<'a>,
@@ -96,6 +99,8 @@ struct Broker<'a> {
 enum Message {
     Signal(i32),
     Report(Report),
+    /// Somebody in the system account wants the configuration to be read again.
+    ReloadAsked(ReloadReply),
     /// It is time to see whether every shard still turns.
     Tick,
 }
@@ -143,8 +148,14 @@ impl<'a> Broker<'a> {
         let settings = Settings::new(options, info, key);
         let count = shard_count(options);
         let clock = thread::start_clock();
-        let (bells, messages, shards, ticker) =
-            spawn(options, &settings, entrance, doorway, count, logger, clock)?;
+        let Spawned {
+            bells,
+            messages,
+            sender,
+            account_changes,
+            shards,
+            ticker,
+        } = spawn(options, &settings, entrance, doorway, count, logger, clock)?;
         let mut broker = Broker {
             logger,
             bells,
@@ -165,6 +176,7 @@ impl<'a> Broker<'a> {
             reloading: None,
             ports_file: None,
             monitor: None,
+            services: None,
             socket_file,
             service_manager: ServiceManager::new(logger),
             watchdog: Watchdog::default(),
@@ -183,22 +195,63 @@ impl<'a> Broker<'a> {
         }
         broker.tell_of_entrance(options);
         broker.running.monitored = monitor.as_ref().map(|port| (port.scheme(), port.address));
-        if let Some(port) = monitor {
-            let facts = monitor::Facts {
-                options: options.clone(),
-                info: broker.running.settings.info.clone(),
-                configured_at: clock.now(),
-                bells: broker.bells.clone(),
-                clock,
-                logger: logger.clone(),
-                tls,
-            };
-            broker.monitor = Some(port.serve(facts)?);
-        }
+        let facts = monitor::Facts {
+            options: options.clone(),
+            info: broker.running.settings.info.clone(),
+            accounts: Arc::clone(&broker.running.settings.accounts),
+            configured_at: clock.now(),
+            bells: broker.bells.clone(),
+            clock,
+            logger: logger.clone(),
+            tls,
+        };
+        broker.attend(monitor, facts, sender, account_changes)?;
         broker.write_files(options)?;
         broker.info("Server is ready");
         broker.service_manager.ready();
         Ok(broker)
+    }
+
+    /// Starts the pages, if there is a port for them, and the services of the system account, if there is one.
+    fn attend(
+        &mut self,
+        port: Option<monitor::Port>,
+        facts: monitor::Facts,
+        sender: Sender<Message>,
+        account_changes: AccountChanges,
+    ) -> Result<(), String> {
+        let settings = &self.running.settings;
+        let services = settings.system.map(|_| {
+            system::services(system::Means {
+                bells: self.bells.clone(),
+                events: settings.events.clone(),
+                seed: seed(),
+                account_changes,
+                reload: system::AskReload(Box::new(move |reply| {
+                    // Nobody listens any more when the server is about to stop.
+                    let _ = sender.send(Message::ReloadAsked(reply));
+                })),
+            })
+        });
+        let (services, beside) = services.unzip();
+        if port.is_none() && beside.is_none() {
+            return Ok(());
+        }
+        self.monitor = Some(monitor::start(port, facts, beside)?);
+        self.services = services;
+        match &self.services {
+            Some(services) if !services.wait_until_ready() => {
+                Err("The system services did not begin".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells in the system account what is about to happen.
+    fn announce_departure(&self, departure: Departure) {
+        if let Some(services) = &self.services {
+            services.tell(departure);
+        }
     }
 
     /// What clients have to know to get in.
@@ -251,10 +304,11 @@ impl<'a> Broker<'a> {
                         SIGTERM => break 0,
                         SIGUSR1 => self.logger.reopen(),
                         SIGUSR2 => self.enter_lame_duck(),
-                        SIGHUP => self.reload(),
+                        SIGHUP => self.reload(None),
                         _ => {}
                     }
                 }
+                Ok(Message::ReloadAsked(reply)) => self.reload(Some(reply)),
                 Ok(Message::Tick) => self.ask_for_signs_of_life(),
                 Ok(Message::Report(Report::Alive(shard))) => {
                     if self.watchdog.heard(shard) {
@@ -285,6 +339,7 @@ impl<'a> Broker<'a> {
             return;
         }
         self.info("Entering lame duck mode, stop accepting new clients");
+        self.announce_departure(Departure::LameDuck);
         // A successor may want the name.
         self.socket_file = None;
         let duration = self.running.options.lame_duck_duration;
@@ -302,6 +357,8 @@ impl<'a> Broker<'a> {
 
     fn stop(mut self) {
         self.info("Initiating Shutdown...");
+        self.announce_departure(Departure::Shutdown);
+        self.services = None;
         self.monitor = None;
         self.socket_file = None;
         self.service_manager.stopping();
@@ -448,12 +505,15 @@ fn shard_count(options: &Options) -> u8 {
     u8::try_from(count).unwrap_or(1)
 }
 
-type Spawned = (
-    Doorbells,
-    Receiver<Message>,
-    Vec<JoinHandle<()>>,
-    Option<Ticker>,
-);
+/// The shards at work, and the ways to them and from them.
+struct Spawned {
+    bells: Doorbells,
+    messages: Receiver<Message>,
+    sender: Sender<Message>,
+    account_changes: AccountChanges,
+    shards: Vec<JoinHandle<()>>,
+    ticker: Option<Ticker>,
+}
 
 fn spawn(
     options: &Options,
@@ -473,11 +533,12 @@ fn spawn(
     forward_signals(sender.clone()).map_err(failed("Could not listen to signals"))?;
     let ticker = tick(sender.clone()).map_err(failed("Could not start a thread"))?;
     let (reports, shard_reports) = channel();
-    forward_reports(shard_reports, sender).map_err(failed("Could not start a thread"))?;
+    forward_reports(shard_reports, sender.clone()).map_err(failed("Could not start a thread"))?;
     // Before anything is pinned: a thread inherits where it may run.
     let workers = thread::cores().len() / 2;
     let passwords =
         PasswordWorkers::start(workers, &bells).map_err(failed("Could not start a thread"))?;
+    let account_changes = AccountChanges::default();
     let common = Common {
         bells: bells.clone(),
         passwords,
@@ -488,6 +549,7 @@ fn spawn(
             spin: Duration::from_micros(u64::from(options.spin_us)),
             linger: Duration::from_micros(u64::from(options.linger_us)),
         },
+        account_changes: account_changes.clone(),
         entrance,
     };
     let mut cores = thread::cores();
@@ -510,7 +572,14 @@ fn spawn(
         let spawned = thread::spawn(shard, core, mailbox, doorway.take(), common.clone());
         shards.push(spawned.map_err(failed("Could not start a shard"))?);
     }
-    Ok((bells, messages, shards, ticker))
+    Ok(Spawned {
+        bells,
+        messages,
+        sender,
+        account_changes,
+        shards,
+        ticker,
+    })
 }
 
 fn forward_signals(to: Sender<Message>) -> std::io::Result<()> {

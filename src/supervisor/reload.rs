@@ -24,6 +24,7 @@ use crate::config::{FileRequest, Identity, Options};
 use crate::runtime::logger::{LogChange, Logger};
 use crate::runtime::thread::{Directive, Reload};
 use crate::session::settings::Settings;
+use crate::system::ReloadReply;
 use crate::wire::tls::Acceptor;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,6 +52,9 @@ pub(super) struct Reloading {
     waiting: usize,
     /// Somebody has asked for another one.
     again: bool,
+    /// Who waits to hear what has come of it, and of the next one.
+    askers: Vec<ReloadReply>,
+    askers_of_next: Vec<ReloadReply>,
 }
 
 /// A configuration that can be taken over.
@@ -65,18 +69,25 @@ struct Prepared {
 
 impl Broker<'_> {
     /// Reads the file again, and takes over what has changed.
-    pub(super) fn reload(&mut self) {
+    pub(super) fn reload(&mut self, asker: Option<ReloadReply>) {
+        self.reload_for(asker.into_iter().collect());
+    }
+
+    /// The same; all of `askers` hear what comes of it.
+    fn reload_for(&mut self, askers: Vec<ReloadReply>) {
         if let Some(reloading) = &mut self.reloading {
             reloading.again = true;
+            reloading.askers_of_next.extend(askers);
             return;
         }
         self.service_manager.reloading();
         match self.prepare() {
-            Ok(prepared) => self.take_over(prepared),
+            Ok(prepared) => self.take_over(prepared, askers),
             Err(why) => {
                 let text = format!("Failed to reload server configuration: {why}");
                 self.log(Level::Error, text);
                 self.service_manager.reload_refused();
+                answer(askers, &Err(why));
             }
         }
     }
@@ -96,6 +107,8 @@ impl Broker<'_> {
             return;
         }
         let is_asked_again = reloading.again;
+        let askers = std::mem::take(&mut reloading.askers);
+        let askers_of_next = std::mem::take(&mut reloading.askers_of_next);
         let entrance = reloading.reload.entrance.as_ref();
         let tls = entrance.and_then(|entrance| entrance.tls.clone());
         self.reloading = None;
@@ -104,9 +117,10 @@ impl Broker<'_> {
         let digest = file.map(|file| format!("({})", file.digest));
         let digest = digest.unwrap_or_default();
         self.info(format!("Reloaded server configuration {digest}"));
+        answer(askers, &Ok(()));
         self.service_manager.ready();
         if is_asked_again {
-            self.reload();
+            self.reload_for(askers_of_next);
         }
     }
 
@@ -117,7 +131,8 @@ impl Broker<'_> {
         };
         let options = self.running.options.clone();
         let info = self.running.settings.info.clone();
-        if let Err(why) = monitor.reload(options, info, tls) {
+        let accounts = Arc::clone(&self.running.settings.accounts);
+        if let Err(why) = monitor.reload(options, info, accounts, tls) {
             self.log(
                 Level::Error,
                 format!("Monitoring keeps its certificate: {why}"),
@@ -171,7 +186,7 @@ impl Broker<'_> {
         })
     }
 
-    fn take_over(&mut self, prepared: Prepared) {
+    fn take_over(&mut self, prepared: Prepared, askers: Vec<ReloadReply>) {
         let Prepared {
             options,
             reload,
@@ -195,6 +210,8 @@ impl Broker<'_> {
             reload: reload.clone(),
             waiting: self.shards.len(),
             again: false,
+            askers,
+            askers_of_next: Vec::new(),
         });
         let first = std::iter::once(ShardId(0));
         self.tell(first, || Directive::Reload(Box::new(reload.clone())));
@@ -253,6 +270,13 @@ impl Broker<'_> {
             Ok(file) => self.ports_file = Some(file),
             Err(error) => self.log(Level::Error, error.to_string()),
         }
+    }
+}
+
+fn answer(askers: Vec<ReloadReply>, outcome: &Result<(), String>) {
+    for asker in askers {
+        // It may have stopped waiting.
+        let _ = asker.send(outcome.clone());
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a service manager is told (systemd's protocol of `sd_notify`): ready, reloading, well, stopping.
 //!
-//! *Control path.* Does nothing where no service manager listens (`NOTIFY_SOCKET` is not set). What cannot be told is a line in
+//! *Control path.* Does nothing where there is no service manager (`NOTIFY_SOCKET` is not set, or empty). What cannot be told is a line in
 //! the log and harms nobody but the service manager.
 
 use crate::base::log::{Level, Record};
@@ -24,6 +24,9 @@ impl<'a> ServiceManager<'a> {
 
     /// How often it wants to be told that all is well.
     pub(super) fn watchdog_interval() -> Option<Duration> {
+        if !is_there() {
+            return None;
+        }
         // Twice in the time it allows, as its manual asks.
         let half = sd_notify::watchdog_enabled()? / 2;
         (!half.is_zero()).then_some(half)
@@ -68,9 +71,16 @@ impl<'a> ServiceManager<'a> {
     }
 
     fn tell(&self, states: &[NotifyState<'_>]) {
+        if !is_there() {
+            return;
+        }
         if let Err(error) = sd_notify::notify(states) {
             let text = format!("The service manager could not be told: {error}");
             self.logger.log(Record::new(Level::Warn, text));
         }
     }
+}
+
+fn is_there() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some_and(|name| !name.is_empty())
 }

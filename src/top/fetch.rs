@@ -17,8 +17,8 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 
 /// Time for a page.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// Bytes of a page: the most connections that can be asked for, with a handful of subscriptions each.
-const PAGE_MAX: u64 = 256 << 20;
+/// Bytes of a page: the most connections that can be asked for, at a KiB each.
+const PAGE_MAX: u64 = 128 << 20;
 
 /// A thread that reads pages.
 #[derive(Debug)]

@@ -128,6 +128,15 @@ pub(super) struct Row {
     pub(super) rates: Option<Rates>,
 }
 
+/// The counters of an earlier sample.
+#[derive(Debug)]
+struct Counts {
+    at: Duration,
+    server_id: String,
+    server: Traffic,
+    connections: HashMap<u64, Traffic>,
+}
+
 /// Everything that is shown of a server.
 #[derive(Debug)]
 pub(super) struct State {
@@ -136,6 +145,8 @@ pub(super) struct State {
     pub(super) wishes: Wishes,
     server: Option<Server>,
     at: Duration,
+    /// What rates are counted from.
+    before: Option<Counts>,
     rates: Option<Rates>,
     connections_total: u64,
     rows: Vec<Row>,
@@ -150,6 +161,7 @@ impl State {
             wishes,
             server: None,
             at: Duration::ZERO,
+            before: None,
             rates: None,
             connections_total: 0,
             rows: Vec::new(),
@@ -164,18 +176,20 @@ impl State {
             server,
             connections,
         } = sample;
-        let passed = at.saturating_sub(self.at);
-        let is_same = |known: &&Server| known.server_id == server.server_id;
-        let known = self.server.as_ref().filter(is_same);
+        // Whoever presses a key asks ahead of time: then the rates go on being counted from the sample before the last one.
+        if at.saturating_sub(self.at) >= RATE_SPAN_MIN {
+            self.before = self.counts();
+        }
         // Another server at the same address counts from zero, and numbers its connections anew.
-        let before: HashMap<u64, Traffic> = match known {
-            Some(_) => self.rows.iter().map(identified).collect(),
-            None => HashMap::new(),
-        };
-        self.rates = known.and_then(|known| Rates::between(known.traffic, server.traffic, passed));
+        self.before
+            .take_if(|before| before.server_id != server.server_id);
+        let before = self.before.as_ref();
+        let passed = before.map_or(Duration::ZERO, |before| at.saturating_sub(before.at));
+        self.rates =
+            before.and_then(|before| Rates::between(before.server, server.traffic, passed));
         let row = |connection: Connection| Row {
             rates: before
-                .get(&connection.cid)
+                .and_then(|before| before.connections.get(&connection.cid))
                 .and_then(|before| Rates::between(*before, connection.traffic, passed)),
             connection,
         };
@@ -192,6 +206,18 @@ impl State {
         self.server = Some(server);
         self.at = at;
         self.fault = None;
+    }
+
+    /// What the last sample has counted.
+    fn counts(&self) -> Option<Counts> {
+        let server = self.server.as_ref()?;
+        let identified = |row: &Row| (row.connection.cid, row.connection.traffic);
+        Some(Counts {
+            at: self.at,
+            server_id: server.server_id.clone(),
+            server: server.traffic,
+            connections: self.rows.iter().map(identified).collect(),
+        })
     }
 
     /// The server has not answered; what was known of it stays to be looked at.
@@ -220,9 +246,8 @@ impl State {
     }
 }
 
-fn identified(row: &Row) -> (u64, Traffic) {
-    (row.connection.cid, row.connection.traffic)
-}
+/// Differences over less time than this say little. It is less than the shortest time between two readings that can be asked for.
+const RATE_SPAN_MIN: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -297,8 +322,26 @@ pub(super) mod tests {
         assert_eq!((state.rates(), msgs_in(&state)), (None, vec![(5, None)]));
         state.take(sample(3, "NB", 100, &[(5, 59)]));
         assert_eq!((state.rates(), msgs_in(&state)), (None, vec![(5, None)]));
-        state.take(sample(3, "NB", 100, &[(5, 59)]));
-        assert_eq!(state.rates(), None, "no time has passed");
+    }
+
+    #[test]
+    fn rates_of_a_sample_out_of_turn_are_counted_from_the_one_before_the_last() {
+        let mut state = State::new(String::new(), wishes());
+        let sample_at = |millis, sum| Sample {
+            at: Duration::from_millis(millis),
+            ..sample(0, "NA", sum, &[(5, sum)])
+        };
+        state.take(sample_at(1000, 100));
+        state.take(sample_at(1001, 900));
+        assert_eq!(state.rates(), None, "there is none before the last");
+        state.take(sample_at(3001, 1100));
+        assert_eq!(state.rates().unwrap().in_msgs, 100.0);
+        state.take(sample_at(3049, 1100));
+        let rate = 200.0 / 2.048;
+        assert_eq!(state.rates().unwrap().in_msgs, rate);
+        assert_eq!(msgs_in(&state), [(5, Some(rate))]);
+        state.take(sample_at(3099, 1150));
+        assert_eq!(state.rates().unwrap().in_msgs, 1000.0);
     }
 
     #[test]

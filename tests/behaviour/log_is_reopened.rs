@@ -19,6 +19,11 @@ fn a_moved_log_is_begun_anew(shards: u32) {
         .start()
         .expect("a server");
     let mut client = join(server.address());
+    let is_ready = || fs::read_to_string(&log).is_ok_and(|text| text.contains("Server is ready"));
+    assert!(
+        wait_until(PATIENCE, is_ready),
+        "what has happened is written"
+    );
     fs::rename(&log, &moved).expect("moved");
     server.signal("USR1").expect("signalled");
     let reopened =

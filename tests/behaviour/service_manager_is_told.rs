@@ -13,6 +13,7 @@ on_1_2_and_4_shards!(
     from_ready_to_stopping,
     reloads_are_told_taken_or_not,
     all_is_well_under_load_and_in_lame_duck_mode,
+    nobody_who_listens_harms_nobody,
 );
 
 struct ServiceManager {
@@ -143,4 +144,19 @@ fn all_is_well_under_load_and_in_lame_duck_mode(shards: u32) {
     let status = server.stop("INT", PATIENCE).expect("it ends");
     assert_eq!(status.code(), Some(0));
     assert!(manager.hear_news().starts_with("STOPPING=1\n"));
+}
+
+fn nobody_who_listens_harms_nobody(shards: u32) {
+    for (socket, lines) in [("/nonexistent/socket", 2), ("", 0)] {
+        let environment = format!("export NOTIFY_SOCKET='{socket}' WATCHDOG_USEC=60000000");
+        let server = Launch::trunkline(shards).prelude(&environment).start();
+        let mut server = server.expect("a server");
+        drop(join(server.address()));
+        let status = server.stop("TERM", PATIENCE).expect("it ends");
+        assert_eq!(status.code(), Some(0));
+        let log = server.log();
+        let told = log.matches("The service manager could not be told: No such file");
+        // Ready and stopping.
+        assert_eq!(told.count(), lines, "{log}");
+    }
 }

@@ -84,7 +84,7 @@ fn messages_pass_between_socket_and_port(shards: u32) {
     let (server, path) = start(shards, &folder, "");
     let shown = path.display();
     let told = format!("[INF] Listening for client connections on unix:{shown}\n");
-    assert!(server.log().contains(&told), "{}", server.log());
+    assert!(server.logs_within(&told, PATIENCE), "{}", server.log());
     let ports = fs::read_dir(server.folder()).expect("a folder").flatten();
     let ports = ports
         .map(|entry| entry.path())

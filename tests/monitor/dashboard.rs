@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cast::{PATIENCE, join};
 use crate::support::http::get;
-use crate::support::{Launch, Server, wait_until};
+use crate::support::{Launch, RawClient, Server, wait_until};
 
 fn monitored(shards: u32) -> Server {
     Launch::trunkline(shards)
@@ -53,28 +53,58 @@ impl Watcher {
 }
 
 #[test]
-fn the_page_needs_nothing_from_elsewhere() {
-    let page = get(monitored(1).monitor(), "/dashboard").expect("a reply");
+fn the_page_and_its_files_need_nothing_from_elsewhere() {
+    let server = monitored(1);
+    let page = get(server.monitor(), "/dashboard").expect("a reply");
     assert_eq!(page.status, 200);
     let policy = page
         .header("content-security-policy")
         .expect("a policy")
         .to_owned();
-    assert!(
-        policy.starts_with("default-src 'none'") && policy.contains("connect-src 'self'"),
-        "{policy}"
-    );
-    let text = page.text();
-    // The name of SVG's elements is no address.
-    let text = text.replace("http://www.w3.org/2000/svg", "");
-    assert!(
-        !text.contains("http:") && !text.contains("https:") && !text.contains("src=\"//"),
-        "it asks elsewhere"
-    );
-    assert!(
-        !text.contains("{name}") && !text.contains("{base}"),
-        "something was not filled in"
-    );
+    for part in [
+        "default-src 'none'",
+        "script-src 'self';",
+        "connect-src 'self'",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    let mut texts = vec![page.text()];
+    let named = texts[0]
+        .split('"')
+        .filter(|word| word.starts_with("/dashboard/"));
+    let mut files: Vec<String> = named.map(str::to_owned).collect();
+    while let Some(file) = files.pop() {
+        let reply = get(server.monitor(), &file).expect("a reply");
+        assert_eq!(reply.status, 200, "{file}");
+        let kind = reply.header("content-type").expect("a type");
+        let wanted = if file.ends_with(".js") {
+            "text/javascript"
+        } else {
+            "text/css"
+        };
+        assert!(kind.starts_with(wanted), "{file}: {kind}");
+        let text = reply.text();
+        if texts.contains(&text) {
+            continue;
+        }
+        let imports = text.split("from \"./").skip(1);
+        let names = imports.filter_map(|rest| rest.split('"').next());
+        files.extend(names.map(|name| format!("/dashboard/{name}")));
+        texts.push(text);
+    }
+    assert!(texts.len() > 8, "{}", texts.len());
+    for text in texts {
+        // The name of SVG's elements is no address.
+        let text = text.replace("http://www.w3.org/2000/svg", "");
+        assert!(
+            !text.contains("http:") && !text.contains("https:") && !text.contains("src=\"//"),
+            "it asks elsewhere"
+        );
+        assert!(
+            !text.contains("{name}") && !text.contains("{base}"),
+            "something was not filled in"
+        );
+    }
 }
 
 #[test]
@@ -157,4 +187,190 @@ fn it_works_below_a_base_path() {
         page.contains("href=\"/mon\"") && page.contains("data-base=\"/mon\""),
         "{page}"
     );
+}
+
+fn answer(server: &Server, path: &str) -> Value {
+    get(server.monitor(), path).expect("a reply").json()
+}
+
+#[test]
+fn connections_are_found_by_what_is_looked_for() {
+    for shards in [1, 2] {
+        let server = monitored(shards);
+        let named = |name: &str| server.join(&format!("{{\"verbose\":false,\"name\":\"{name}\"}}"));
+        let mut clients = vec![named("Billing"), named("shipping"), named("billing-2")];
+        for client in &mut clients {
+            client.sync().expect("it is served");
+        }
+        let found = |query: &str| -> Vec<String> {
+            let page = answer(&server, &format!("/dashboard/connections?sort=cid&{query}"));
+            let list = page["connections"].as_array().expect("a list").clone();
+            list.iter()
+                .map(|one| one["name"].as_str().expect("a name").to_owned())
+                .collect()
+        };
+        assert_eq!(found("search=BILL"), ["Billing", "billing-2"]);
+        assert_eq!(found("search=%20shipping%20"), ["shipping"]);
+        assert_eq!(found("search=").len(), 3);
+        assert_eq!(found("search=nobody"), [""; 0]);
+        assert_eq!(found("search=bill&limit=1&offset=1"), ["billing-2"]);
+        let port = clients[1].local_address().expect("an address").port();
+        assert_eq!(found(&format!("search=:{port}")), ["shipping"]);
+        drop(clients.remove(0));
+        assert!(
+            wait_until(PATIENCE, || found("search=bill&state=closed")
+                == ["Billing"]),
+            "those that have gone are found too"
+        );
+    }
+}
+
+#[test]
+fn subjects_are_a_tree_of_all_shards() {
+    for shards in [1, 2, 4] {
+        let server = monitored(shards);
+        let _clients: Vec<_> = (0..6)
+            .map(|number| {
+                let mut client = join(server.address());
+                client
+                    .send(
+                        format!(
+                            "SUB a.{}.x q 1\r\nSUB a.> 2\r\nSUB b{number} 3\r\n",
+                            number % 2
+                        )
+                        .as_bytes(),
+                    )
+                    .expect("it is sent");
+                client.sync().expect("it is taken");
+                client
+            })
+            .collect();
+        let level = |below: &str| answer(&server, &format!("/dashboard/subjects?below={below}"));
+        let branches = |level: &Value| -> Vec<(String, u64, u64)> {
+            let list = level["branches"].as_array().expect("a list");
+            list.iter()
+                .map(|one| {
+                    let count = |name: &str| one[name].as_u64().expect("a count");
+                    let token = one["token"].as_str().expect("a token").to_owned();
+                    (token, count("ending"), count("below"))
+                })
+                .collect()
+        };
+        let top = branches(&level(""));
+        assert_eq!((top.len(), &top[0]), (7, &("a".to_owned(), 0, 12)));
+        assert_eq!(
+            branches(&level("a")),
+            [
+                (">".to_owned(), 6, 0),
+                ("0".to_owned(), 0, 3),
+                ("1".to_owned(), 0, 3)
+            ]
+        );
+        let leaf = level("a.0.x");
+        assert_eq!(
+            (&leaf["ending_here"], branches(&leaf).len()),
+            (&3.into(), 0)
+        );
+        let here = leaf["here"].as_array().expect("a list");
+        assert!(
+            here.len() == 3 && here.iter().all(|one| one["qgroup"] == "q"),
+            "{leaf}"
+        );
+        assert_eq!(branches(&level("a.nothing")).len(), 0);
+        let wrong = get(server.monitor(), "/dashboard/subjects?acc=nope").expect("a reply");
+        assert_eq!(
+            (wrong.status, &*wrong.text()),
+            (400, "Account nope does not exist")
+        );
+        let other = answer(&server, "/dashboard/subjects?acc=$SYS");
+        assert_eq!(branches(&other).len(), 0);
+    }
+}
+
+#[test]
+fn the_busiest_accounts_come_first_and_not_too_many() {
+    let users: Vec<String> = (0..120)
+        .map(|number| format!("A{number} {{ users: [{{user: u{number}, password: p}}] }}"))
+        .collect();
+    let server = Launch::trunkline(2)
+        .flags(["-m", "-1"])
+        .config_line(&format!("accounts {{ {} }}", users.join("\n")))
+        .start()
+        .expect("a server");
+    let mut client = server.join("{\"verbose\":false,\"user\":\"u119\",\"pass\":\"p\"}");
+    client
+        .send(b"SUB a 1\r\nPUB a 1\r\nx\r\n")
+        .expect("it is sent");
+    client.message().expect("a message");
+    let page = answer(&server, "/dashboard/accounts");
+    let list = page["accounts"].as_array().expect("a list");
+    assert_eq!((list.len(), &list[0]["name"]), (100, &"A119".into()));
+    assert_eq!(list[0]["sent"]["msgs"], 1);
+    // And `$G` and `$SYS`.
+    assert_eq!(page["total"], 122);
+}
+
+/// A consumer that does not read, and somebody who fills it.
+pub(crate) fn overwhelm(server: &Server) -> RawClient {
+    let mut slow = join(server.address());
+    slow.send(b"SUB alarms.* watch 9\r\n").expect("it is sent");
+    slow.sync().expect("it is taken");
+    let mut publisher = join(server.address());
+    let message = format!("PUB alarms.boiler 50000\r\n{}\r\n", "x".repeat(50_000));
+    assert!(
+        wait_until(PATIENCE, || {
+            publisher
+                .send(message.repeat(10).as_bytes())
+                .expect("it is sent");
+            publisher.sync().expect("it is taken");
+            server.log().contains("Slow Consumer")
+        }),
+        "it is slow"
+    );
+    slow
+}
+
+#[test]
+fn slow_consumers_are_named_with_the_subject_and_the_subscription() {
+    for shards in [1, 2] {
+        let server = Launch::trunkline(shards)
+            .flags(["-m", "-1"])
+            .config_line("max_pending: 1MB")
+            .start()
+            .expect("a server");
+        assert_eq!(
+            answer(&server, "/dashboard/slow")["slow_consumers"],
+            Value::Array(Vec::new())
+        );
+        let slow = overwhelm(&server);
+        let page = answer(&server, "/dashboard/slow");
+        let one = &page["slow_consumers"][0];
+        for (name, value) in [
+            ("subject", "alarms.boiler"),
+            ("subscription", "alarms.*"),
+            ("queue", "watch"),
+            ("sid", "9"),
+            ("account", "$G"),
+            ("reason", "Slow Consumer (Pending Bytes)"),
+        ] {
+            assert_eq!(one[name], value, "{page}");
+        }
+        let address = slow.local_address().expect("an address").to_string();
+        assert_eq!(
+            (&one["address"], &one["percent"]),
+            (&address.into(), &100.into())
+        );
+        let metrics = get(server.monitor(), "/metrics").expect("a reply").text();
+        let named = metrics
+            .lines()
+            .find(|line| line.starts_with("trunkline_slow_consumer_pending_bytes{"))
+            .expect("a metric names it");
+        for label in [
+            "subject=\"alarms.boiler\"",
+            "subscription=\"alarms.*\"",
+            "account=\"$G\"",
+        ] {
+            assert!(named.contains(label), "{named}");
+        }
+    }
 }

@@ -165,6 +165,117 @@ fn pages_are_answered_while_publishers_flood() {
 }
 
 #[test]
+fn thousands_of_watchers_are_refused_and_disturb_nobody() {
+    let server = monitored();
+    let bystanders = Bystanders::start(server.address());
+    let mut watchers = Vec::new();
+    for _ in 0..2000 {
+        let mut stream = connect(&server);
+        stream
+            .write_all(b"GET /dashboard/events HTTP/1.1\r\nHost: m\r\n\r\n")
+            .expect("it is sent");
+        watchers.push(stream);
+    }
+    let watching = watchers.iter_mut().filter_map(|stream| {
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("an answer");
+        match &status {
+            b"HTTP/1.1 200" => Some(()),
+            b"HTTP/1.1 503" => None,
+            other => panic!("{}", String::from_utf8_lossy(other)),
+        }
+    });
+    assert_eq!(watching.count(), 32);
+    bystanders.expect_progress();
+    assert_eq!(get(server.monitor(), "/varz").expect("a reply").status, 200);
+    bystanders.finish();
+}
+
+#[test]
+fn numbers_beyond_all_lists_are_no_pages() {
+    let server = monitored();
+    let mut client = join(server.address());
+    client.send(b"SUB a 1\r\n").expect("it is sent");
+    client.sync().expect("it is taken");
+    let most = i64::MAX;
+    for (page, list) in [
+        (format!("/connz?offset={most}"), "connections"),
+        (format!("/connz?offset={most}&limit={most}"), "connections"),
+        (
+            format!("/connz?state=any&offset={most}&limit={most}&subs=1"),
+            "connections",
+        ),
+        (format!("/subsz?subs=1&offset={most}"), "subscriptions_list"),
+        (
+            format!("/subsz?subs=1&offset={most}&limit={most}"),
+            "subscriptions_list",
+        ),
+        (
+            format!("/dashboard/connections?offset={most}&limit={most}"),
+            "connections",
+        ),
+    ] {
+        let reply = get(server.monitor(), &page).expect("a reply");
+        assert_eq!(reply.status, 200, "{page}");
+        let json = reply.json();
+        let listed = json[list].as_array().map_or(0, Vec::len);
+        assert_eq!((listed, &json["total"]), (0, &1.into()), "{page}: {json}");
+    }
+    for page in [
+        format!("/connz?limit={most}"),
+        format!("/subsz?subs=1&limit={most}"),
+    ] {
+        let json = get(server.monitor(), &page).expect("a reply").json();
+        let listed = json["connections"]
+            .as_array()
+            .or_else(|| json["subscriptions_list"].as_array());
+        assert_eq!(listed.map(Vec::len), Some(1), "{page}");
+    }
+    let deep = "a.".repeat(20_000);
+    for page in [
+        format!("/subsz?subs=1&test={deep}b"),
+        format!("/dashboard/subjects?below={deep}"),
+        format!("/dashboard/connections?search={deep}"),
+        format!("/connz?user={deep}"),
+    ] {
+        let reply = get(server.monitor(), &page).expect("a reply");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+}
+
+#[test]
+fn requests_while_the_server_ends_are_answered_or_refused() {
+    for signal in ["TERM", "INT"] {
+        let mut server = monitored();
+        let _clients: Vec<_> = (0..20).map(|_| join(server.address())).collect();
+        let address = server.monitor();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let status = std::thread::scope(|scope| {
+            let _stop = crate::cast::StopAtEnd(&stop);
+            for page in ["/varz", "/connz?subs=1", "/metrics", "/dashboard/subjects"] {
+                let stop = &stop;
+                scope.spawn(move || {
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        // Once it has gone nobody answers; what comes before that is whole.
+                        if let Ok(reply) = get(address, page) {
+                            assert!(matches!(reply.status, 200 | 503), "{}", reply.status);
+                            let length = reply.header("content-length");
+                            assert_eq!(length, Some(&*reply.body.len().to_string()), "{page}");
+                        }
+                    }
+                });
+            }
+            std::thread::sleep(Duration::from_millis(300));
+            server
+                .stop(signal, Duration::from_secs(20))
+                .expect("it ends")
+        });
+        assert!(status.success(), "{}", server.log());
+        assert!(!server.log().contains("panicked"), "{}", server.log());
+    }
+}
+
+#[test]
 fn the_pages_go_with_the_server() {
     let mut server = monitored();
     let address = server.monitor();

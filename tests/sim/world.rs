@@ -743,7 +743,7 @@ impl World {
                 Effect::ResumeReading(_) => {
                     connection.is_reading = self.mutant != Mutant::ForgetResume;
                 }
-                Effect::CheckPassword(..) | Effect::Deserted => {}
+                Effect::CheckPassword(..) | Effect::Deserted | Effect::AccountChanged(_) => {}
             }
         }
         core.shard.take_log();

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::accounts::percent;
 use super::values::shown;
 use super::{Field, Placed, Reader, subjects};
-use crate::config::account::{ExportKind, ResponseKind, Sampling, ServiceLatency};
+use crate::config::account::{
+    ExportKind, RESPONSE_THRESHOLD, ResponseKind, Sampling, ServiceLatency,
+};
 use crate::config::duration::parse_duration;
 use crate::config::language::{Map, Position, Value};
 
@@ -216,5 +218,3 @@ const RESPONSES: &[(&str, ResponseKind)] = &[
     ("chunked", ResponseKind::Chunked),
     ("chunk", ResponseKind::Chunked),
 ];
-/// nats-server's default.
-const RESPONSE_THRESHOLD: Duration = Duration::from_secs(120);

@@ -6,7 +6,7 @@ mod detail;
 mod mapped;
 
 use crate::base::ids::AccountId;
-use crate::config::Account;
+use crate::config::{Account, Options};
 use crate::monitor::go_json::{Time, pretty};
 use crate::monitor::query::Query;
 use crate::monitor::reply::{JSON, Refusal, Reply};
@@ -27,34 +27,68 @@ pub(super) async fn accountz(site: &Site, query: &Query) -> Result<Reply, Refusa
     };
     let name = query.text("acc");
     if name.is_empty() {
-        page.accounts = options
-            .accounts
-            .iter()
-            .map(|account| account.name.as_str())
+        page.accounts = with_ids(options)
+            .map(|(_, account)| account.name.as_str())
             .collect();
     } else {
-        let Some((id, account)) = named(&options.accounts, name) else {
-            return Err(Refusal::Bad(format!("Account {name} does not exist")));
-        };
-        let figures = site.surveyor.scan().await?.accounts().await?.of(id);
-        page.account_detail = Some(Detail::new(site, id, account, &figures));
+        page.account_detail = Some(detail(site, name).await?);
     }
     Ok(Reply::page(JSON, pretty(&page)))
 }
 
+/// One account in full.
+pub(in crate::monitor) async fn detail<'a>(
+    site: &'a Site,
+    name: &str,
+) -> Result<Detail<'a>, Refusal> {
+    let Some((id, account)) = named(&site.facts.options, name) else {
+        return Err(Refusal::Bad(format!("Account {name} does not exist")));
+    };
+    let figures = site.surveyor.scan().await?.accounts().await?.of(id);
+    Ok(Detail::new(site, id, account, &figures))
+}
+
 pub(super) async fn accstatz(site: &Site, query: &Query) -> Result<Reply, Refusal> {
     let with_unused = query.boolean("unused")?;
-    let figures = site.surveyor.scan().await?.accounts().await?;
-    let page = Accstatz::new(site, &figures, with_unused);
+    let page = statistics(site, &[], with_unused).await?;
     Ok(Reply::page(JSON, pretty(&page)))
 }
 
-fn named<'a>(accounts: &'a [Account], name: &str) -> Option<(AccountId, &'a Account)> {
-    with_ids(accounts).find(|(_, account)| account.name == name)
+/// What goes on in all accounts, or in those of these names.
+pub(in crate::monitor) async fn statistics<'a>(
+    site: &'a Site,
+    names: &[String],
+    with_unused: bool,
+) -> Result<Accstatz<'a>, Refusal> {
+    let figures = site.surveyor.scan().await?.accounts().await?;
+    let mut page = Accstatz::new(site, &figures, with_unused);
+    if !names.is_empty() {
+        let is_wanted = |stat: &AccountStat<'_>| names.iter().any(|name| name == stat.acc);
+        page.account_statz.retain(is_wanted);
+    }
+    Ok(page)
 }
 
-fn with_ids(accounts: &[Account]) -> impl Iterator<Item = (AccountId, &Account)> {
-    (0..).map(AccountId).zip(accounts)
+/// What goes on in these accounts.
+pub(in crate::monitor) async fn figures<'a>(
+    site: &'a Site,
+    wanted: &[AccountId],
+) -> Result<Vec<(AccountId, AccountStat<'a>)>, Refusal> {
+    let figures = site.surveyor.scan().await?.accounts().await?;
+    let accounts = with_ids(&site.facts.options).filter(|(id, _)| wanted.contains(id));
+    let stats = accounts.map(|(id, account)| (id, AccountStat::new(account, &figures.of(id))));
+    Ok(stats.collect())
+}
+
+fn named<'a>(options: &'a Options, name: &str) -> Option<(AccountId, &'a Account)> {
+    with_ids(options).find(|(_, account)| account.name == name)
+}
+
+/// The accounts with their numbers. `$SYS` has one in every server, and is only there if it is the system account.
+fn with_ids(options: &Options) -> impl Iterator<Item = (AccountId, &Account)> {
+    let has_its_own = options.system_account == AccountId::SYSTEM && !options.no_system_account;
+    let accounts = (0..).map(AccountId).zip(&options.accounts);
+    accounts.filter(move |(id, _)| has_its_own || *id != AccountId::SYSTEM)
 }
 
 #[derive(Debug, Serialize)]
@@ -70,14 +104,15 @@ struct Accountz<'a> {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Accstatz<'a> {
+pub(in crate::monitor) struct Accstatz<'a> {
     server_id: &'a str,
     now: Time,
-    account_statz: Vec<AccountStat<'a>>,
+    pub(super) account_statz: Vec<AccountStat<'a>>,
 }
 
+/// What goes on in one account.
 #[derive(Debug, Serialize)]
-struct AccountStat<'a> {
+pub struct AccountStat<'a> {
     acc: &'a str,
     name: &'a str,
     conns: u64,
@@ -90,23 +125,27 @@ struct AccountStat<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct DataStats {
+pub(super) struct DataStats {
     #[serde(flatten)]
-    all: MsgBytes,
+    pub(super) all: MsgBytes,
     gateways: MsgBytes,
     routes: MsgBytes,
     leafs: MsgBytes,
 }
 
-#[derive(Debug, Default, Serialize)]
-struct MsgBytes {
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct MsgBytes {
     msgs: u64,
     bytes: u64,
 }
 
 impl<'a> Accstatz<'a> {
+    pub(in crate::monitor) fn is_empty(&self) -> bool {
+        self.account_statz.is_empty()
+    }
+
     pub(super) fn new(site: &'a Site, figures: &PerAccount, with_unused: bool) -> Accstatz<'a> {
-        let accounts = with_ids(&site.facts.options.accounts);
+        let accounts = with_ids(&site.facts.options);
         let stats = accounts.map(|(id, account)| AccountStat::new(account, &figures.of(id)));
         Accstatz {
             server_id: &site.facts.info.server_id,
@@ -117,6 +156,11 @@ impl<'a> Accstatz<'a> {
 }
 
 impl<'a> AccountStat<'a> {
+    /// Its clients, on all shards.
+    pub fn connections(&self) -> u64 {
+        self.conns
+    }
+
     fn new(account: &'a Account, figures: &InAccount) -> AccountStat<'a> {
         AccountStat {
             acc: &account.name,
@@ -129,6 +173,13 @@ impl<'a> AccountStat<'a> {
             received: figures.received().into(),
             slow_consumers: figures.ended.slow_consumers,
         }
+    }
+}
+
+impl AccountStat<'_> {
+    /// How much has gone on in it.
+    pub(super) fn weight(&self) -> u64 {
+        self.sent.all.msgs + self.received.all.msgs
     }
 }
 

@@ -29,6 +29,14 @@ pub(super) async fn page(site: &Site, query: &Query) -> Result<Reply, Refusal> {
     Ok(Reply::page(JSON, pretty(&list)))
 }
 
+/// The same for the dashboard, which can `search` too.
+pub(super) async fn search(site: &Site, query: &Query) -> Result<Reply, Refusal> {
+    let mut wanted = Wanted::read(query)?;
+    wanted.mentioning = Some(query.text("search").trim().into());
+    let list = wanted.list(site).await?;
+    Ok(Reply::page(JSON, pretty(&list)))
+}
+
 #[derive(Debug, Serialize)]
 struct Connz<'a> {
     server_id: &'a str,
@@ -51,8 +59,12 @@ struct Wanted {
     user: Option<Box<str>>,
     /// By its name.
     account: Option<String>,
+    /// That somebody means who looks for this.
+    mentioning: Option<Box<str>>,
     /// Only connections of a kind that does not exist yet.
     mqtt_only: bool,
+    /// Only connections with a subscription that hears something of this.
+    meeting: Option<Box<[u8]>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +116,12 @@ impl Wanted {
         if number > 0 {
             page.limit = 1;
         }
+        let meeting = some("filter_subject").filter(|filter| *filter != ">");
+        if meeting.is_some() && some("acc").is_none() {
+            let text = "filter by subject only valid with account filtering";
+            return Err(Refusal::Bad(text.to_owned()));
+        }
+        let meeting = meeting.map(|filter| filter.as_bytes().into());
         Ok(Wanted {
             sort,
             shown: Shown {
@@ -115,7 +133,9 @@ impl Wanted {
             state,
             user: some("user").map(Into::into),
             account: some("acc").map(str::to_owned),
+            mentioning: None,
             mqtt_only: some("mqtt_client").is_some(),
+            meeting,
         })
     }
 
@@ -167,6 +187,7 @@ impl Wanted {
                     number: self.number,
                     account,
                     user: self.user.clone().filter(|_| self.number.is_none()),
+                    mentioning: self.mentioning.clone(),
                     rank: self.sort.rank(),
                 })
                 .await?;
@@ -200,6 +221,13 @@ impl Wanted {
         if self.mqtt_only {
             candidates.clear();
         }
+        if let Some(filter) = &self.meeting {
+            let numbers = meeting(site, scan, account, filter).await?;
+            candidates.retain(|one| match one.is {
+                Is::Open(..) => numbers.contains(&one.number),
+                Is::Closed(_) => true,
+            });
+        }
         Ok((candidates, total))
     }
 
@@ -209,6 +237,10 @@ impl Wanted {
                 .user
                 .as_deref()
                 .is_none_or(|user| user == &*record.user)
+            && self
+                .mentioning
+                .as_deref()
+                .is_none_or(|text| record.mentions(text))
     }
 
     fn closed_candidate(&self, closed: Arc<ClosedConnection>) -> Candidate {
@@ -274,6 +306,26 @@ impl Wanted {
         });
         Ok(entries.collect())
     }
+}
+
+/// The connections of an account that have a subscription which hears something of `filter`.
+async fn meeting(
+    site: &Site,
+    scan: &Scan<'_>,
+    account: Option<AccountId>,
+    filter: &[u8],
+) -> Result<HashSet<ClientNumber>, Refusal> {
+    let wanted = Arc::new(WantedSubscriptions {
+        account,
+        meeting: Some(filter.into()),
+        ..WantedSubscriptions::default()
+    });
+    let mut numbers = HashSet::new();
+    for shard in site.surveyor.shards() {
+        let found = scan.subscriptions(shard, &wanted, 0, SUBSCRIPTIONS_MAX);
+        numbers.extend(found.await?.0.iter().map(|record| record.client));
+    }
+    Ok(numbers)
 }
 
 /// The open connections of a page in full.

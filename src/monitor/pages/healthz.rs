@@ -9,6 +9,22 @@ use hyper::StatusCode;
 use serde::Serialize;
 
 pub(super) async fn page(site: &Site, query: &Query) -> Result<Reply, Refusal> {
+    let (status, health) = examine(site, query).await?;
+    Ok(Reply {
+        status,
+        // Plain data: it always turns into JSON.
+        ..Reply::page(JSON, serde_json::to_vec(&health).unwrap_or_default())
+    })
+}
+
+/// The same for those who do not see the status of an answer.
+pub(super) async fn with_code(site: &Site, query: &Query) -> Result<Vec<u8>, Refusal> {
+    let (status, mut health) = examine(site, query).await?;
+    health.status_code = Some(status.as_u16());
+    Ok(serde_json::to_vec(&health).unwrap_or_default())
+}
+
+async fn examine(site: &Site, query: &Query) -> Result<(StatusCode, Health), Refusal> {
     for switch in [
         "js-enabled",
         "js-enabled-only",
@@ -30,7 +46,7 @@ pub(super) async fn page(site: &Site, query: &Query) -> Result<Reply, Refusal> {
     } else {
         readiness(site).await
     };
-    Ok(reply(site, failure, with_details))
+    Ok(verdict(site, failure, with_details))
 }
 
 type Failure = (StatusCode, &'static str, String);
@@ -49,9 +65,10 @@ async fn readiness(site: &Site) -> Option<Failure> {
     }
 }
 
-fn reply(site: &Site, failure: Option<Failure>, with_details: bool) -> Reply {
+fn verdict(site: &Site, failure: Option<Failure>, with_details: bool) -> (StatusCode, Health) {
     let mut health = Health {
         status: "ok",
+        status_code: None,
         error: String::new(),
         errors: Vec::new(),
     };
@@ -71,16 +88,14 @@ fn reply(site: &Site, failure: Option<Failure>, with_details: bool) -> Reply {
             health.error = error;
         }
     }
-    Reply {
-        status,
-        // Plain data: it always turns into JSON.
-        ..Reply::page(JSON, serde_json::to_vec(&health).unwrap_or_default())
-    }
+    (status, health)
 }
 
 #[derive(Debug, Serialize)]
 struct Health {
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_code: Option<u16>,
     #[serde(skip_serializing_if = "String::is_empty")]
     error: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]

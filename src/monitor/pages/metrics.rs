@@ -4,7 +4,8 @@
 //! alerts made for it work without it; they are made of our pages by its rules. `trunkline_*` are our own, by shard.
 //!
 //! Invariant: what a label may be is bounded by the configuration, never by what clients do: a server, a shard, a lane,
-//! an account, a reason. Single connections are on `/connz`.
+//! an account, a reason. The one exception has a number of its own: the last [`SLOW_CONSUMERS_MAX`] slow consumers. Single
+//! connections are on `/connz`.
 
 mod exporter;
 mod family;
@@ -12,6 +13,8 @@ mod own;
 
 use super::absent::Routez;
 use super::accounts::Accstatz;
+use super::connz::account_name;
+use super::dashboard::newest_slow_consumers;
 use super::totals::{SublistStats, Totals};
 use super::varz::Varz;
 use crate::monitor::reply::{Refusal, Reply};
@@ -21,11 +24,15 @@ use family::Families;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
+/// Slow consumers that are named.
+const SLOW_CONSUMERS_MAX: usize = 16;
+
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) async fn page(site: &Site) -> Result<Reply, Refusal> {
     let shards = site.surveyor.counts().await?;
     let accounts = site.surveyor.scan().await?.accounts().await?;
+    let slow = newest_slow_consumers(site, SLOW_CONSUMERS_MAX).await?;
     let sums = accounts.sums();
     let totals = Totals::of(&shards);
     let mut families = Families::default();
@@ -37,6 +44,9 @@ pub(super) async fn page(site: &Site) -> Result<Reply, Refusal> {
     exporter.add_accounts(&Accstatz::new(site, &accounts, true));
     exporter.add_health(!totals.in_lame_duck);
     own::add(&mut families, &site.facts.info.server_id, &shards, &sums);
+    for one in &slow {
+        own::add_slow_consumer(&mut families, account_name(site, one.account), one);
+    }
     let mut registry = Registry::default();
     registry.register_collector(Box::new(families));
     let mut text = String::new();

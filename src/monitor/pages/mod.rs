@@ -1,7 +1,7 @@
 //! The pages, one file each, and which path is which.
 
 mod absent;
-mod accounts;
+pub(super) mod accounts;
 mod connz;
 mod dashboard;
 mod healthz;
@@ -9,9 +9,12 @@ mod index;
 mod lanes;
 mod metrics;
 mod process;
+mod statistics;
 mod subsz;
 mod totals;
 mod varz;
+
+pub(super) use statistics::statistics;
 
 use super::query::Query;
 use super::reply::{Refusal, Reply};
@@ -25,7 +28,20 @@ pub(super) const PATHS: &[&str] = &[
     "/accstatz",
     "/connz",
     "/dashboard",
+    "/dashboard/accounts",
+    "/dashboard/accounts.js",
+    "/dashboard/chart.js",
+    "/dashboard/connections",
+    "/dashboard/connections.js",
     "/dashboard/events",
+    "/dashboard/figures.js",
+    "/dashboard/page.js",
+    "/dashboard/questions.js",
+    "/dashboard/server.js",
+    "/dashboard/slow",
+    "/dashboard/style.css",
+    "/dashboard/subjects",
+    "/dashboard/subjects.js",
     "/debug/vars",
     "/gatewayz",
     "/healthz",
@@ -41,6 +57,11 @@ pub(super) const PATHS: &[&str] = &[
     "/varz",
 ];
 
+/// What `/healthz` shows, with the status of its answer among it.
+pub(super) async fn health(site: &Site, query: &Query) -> Result<Vec<u8>, Refusal> {
+    healthz::with_code(site, query).await
+}
+
 /// Makes the page that is at one of [`PATHS`].
 pub(super) async fn page(path: &str, site: &Rc<Site>, query: &Query) -> Result<Reply, Refusal> {
     match path {
@@ -49,7 +70,11 @@ pub(super) async fn page(path: &str, site: &Rc<Site>, query: &Query) -> Result<R
         "/accstatz" => accounts::accstatz(site, query).await,
         "/connz" => connz::page(site, query).await,
         "/dashboard" => Ok(dashboard::page(site)),
+        "/dashboard/accounts" => dashboard::accounts(site).await,
+        "/dashboard/connections" => connz::search(site, query).await,
         "/dashboard/events" => dashboard::events(site),
+        "/dashboard/slow" => dashboard::slow(site).await,
+        "/dashboard/subjects" => dashboard::subjects(site, query).await,
         "/debug/vars" => process::vars(site).await,
         "/gatewayz" => absent::gatewayz(site, query),
         "/healthz" => healthz::page(site, query).await,
@@ -62,6 +87,6 @@ pub(super) async fn page(path: &str, site: &Rc<Site>, query: &Query) -> Result<R
         "/stacksz" => Ok(process::threads()),
         "/subscriptionsz" | "/subsz" => subsz::page(site, query).await,
         "/varz" => varz::page(site).await,
-        _ => Err(Refusal::NotFound("404 page not found\n")),
+        path => dashboard::file(path).ok_or(Refusal::NotFound("404 page not found\n")),
     }
 }

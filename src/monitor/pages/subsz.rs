@@ -53,6 +53,7 @@ pub(super) async fn page(site: &Site, query: &Query) -> Result<Reply, Refusal> {
         slots: None,
         account,
         subject: (!test.is_empty()).then(|| test.as_bytes().into()),
+        ..WantedSubscriptions::default()
     });
     let scan = site.surveyor.scan().await?;
     let mut records = Vec::new();

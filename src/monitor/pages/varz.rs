@@ -23,7 +23,7 @@ struct Absent {}
 
 /// How many connections of each kind.
 #[derive(Debug, Default, Serialize)]
-struct ByKind {
+pub(super) struct ByKind {
     clients: u64,
     routes: u64,
     gateways: u64,
@@ -194,7 +194,7 @@ impl<'a> Varz<'a> {
     }
 }
 
-fn of_clients(clients: u64) -> ByKind {
+pub(super) fn of_clients(clients: u64) -> ByKind {
     ByKind {
         clients,
         ..ByKind::default()

@@ -32,8 +32,12 @@ pub(super) struct Place {
     pub(super) traces_contexts: bool,
     /// Bytes of headers and payload together.
     pub(super) payload_max: usize,
+    /// Bytes of arguments on a control line.
+    pub(super) control_line_max: usize,
     /// `None` is unlimited.
     pub(super) subscriptions_max: Option<usize>,
+    /// Tokens of one subscription's subject; `None` is unlimited.
+    pub(super) subscription_tokens_max: Option<usize>,
 }
 
 impl Place {
@@ -42,7 +46,7 @@ impl Place {
         Place::in_account(AccountId::GLOBAL, settings)
     }
 
-    fn in_account(account: AccountId, settings: &Settings) -> Place {
+    pub(super) fn in_account(account: AccountId, settings: &Settings) -> Place {
         let of = settings.accounts.get(account);
         let limits = of.map(|account| account.limits).unwrap_or_default();
         let lower = |limit: Option<u32>, of_server: usize| {
@@ -56,7 +60,9 @@ impl Place {
             has_mappings: of.is_some_and(|account| !account.mappings.is_empty()),
             traces_contexts: of.is_some_and(|account| account.message_trace.is_some()),
             payload_max: lower(limits.payload_max, settings.payload_max),
+            control_line_max: settings.control_line_max,
             subscriptions_max: of_both.into_iter().flatten().min(),
+            subscription_tokens_max: settings.subscription_tokens_max,
         }
     }
 }
@@ -78,6 +84,7 @@ impl Client {
             return Err(CloseReason::MaximumAccountConnectionsExceeded);
         }
         self.place.is_counted = true;
+        self.tell_account_changed(account, turn);
         Ok(())
     }
 
@@ -110,6 +117,7 @@ impl Client {
             && let Some(left) = turn.settings.accounts.get(self.place.account)
         {
             left.dismiss();
+            self.tell_account_changed(self.place.account, turn);
         }
     }
 
@@ -204,19 +212,20 @@ impl Client {
             return little;
         }
         let options = &self.options;
-        let user = match &self.identity.name {
-            Some(Name::User(name) | Name::Nkey(name)) => name.to_string(),
-            None => options.user.clone(),
+        let issuer_key = match &self.identity.name {
+            Some(Name::Nkey(_)) => little.account.clone(),
+            _ => String::new(),
         };
         ClientInfo {
             start: client_info::rfc3339(settings.wall.at(self.started)),
             host: self.address().ip().to_canonical().to_string(),
             id: self.number.0,
-            user,
+            user: self.user().to_owned(),
             name: options.name.clone(),
             lang: options.lang.clone(),
             version: options.version.clone(),
             server: settings.info.server_name.clone(),
+            issuer_key,
             kind: "Client".to_owned(),
             client_type: "nats".to_owned(),
             ..little

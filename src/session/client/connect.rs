@@ -76,7 +76,7 @@ impl Client {
                 self.have_checked(check, identity, purpose, turn);
                 Ok(())
             }
-            Verdict::Refused(refusal) => Err(self.refuse(refusal, turn)),
+            Verdict::Refused(refusal) => Err(self.refuse_claim(refusal, turn)),
         }
     }
 
@@ -189,7 +189,7 @@ impl Client {
             Standing::Same if is_right => checking.identity.clone(),
             Standing::Changed(identity) if is_right => identity,
             Standing::Same | Standing::Changed(_) | Standing::Gone => {
-                return Err(self.refuse(Refusal::Credentials(""), turn));
+                return Err(self.refuse_claim(Refusal::Credentials(""), turn));
             }
         };
         self.proven(identity, checking.purpose, turn)
@@ -223,6 +223,7 @@ impl Client {
             return Err(self.refuse(Refusal::Credentials(""), turn));
         }
         self.become_somebody(identity, turn)?;
+        self.tell_connected(turn);
         if self.stage != Stage::Connected {
             self.stage = Stage::Connected;
             self.party = Some(Arc::new(self.introduced(turn)));
@@ -246,14 +247,23 @@ impl Client {
         self.enter(self.identity.account, turn)
     }
 
+    /// What it says of itself is not true.
+    #[cold]
+    fn refuse_claim(&self, refusal: Refusal, turn: &mut Turn<'_>) -> CloseReason {
+        self.tell_refused_in_account(reason_of(refusal), turn);
+        self.refuse(refusal, turn)
+    }
+
     /// Says in the log why the client is not let in; the client hears no reason.
     #[cold]
     pub(super) fn refuse(&self, refusal: Refusal, turn: &mut Turn<'_>) -> CloseReason {
-        let (detail, reason) = match refusal {
-            Refusal::Credentials(detail) => (detail, CloseReason::AuthenticationFailure),
-            Refusal::ProxyNotTrusted => ("proxy is not trusted", CloseReason::ProxyNotTrusted),
-            Refusal::ProxyRequired => ("proxy connection required", CloseReason::ProxyRequired),
+        let detail = match refusal {
+            Refusal::Credentials(detail) => detail,
+            Refusal::ProxyNotTrusted => "proxy is not trusted",
+            Refusal::ProxyRequired => "proxy connection required",
         };
+        let reason = reason_of(refusal);
+        self.tell_refused(reason, turn);
         if !detail.is_empty() {
             turn.log.debug(|| self.labelled(detail));
         }
@@ -274,5 +284,13 @@ impl Client {
                 (nkey, ..) => format!("Nkey {}", quoted(nkey.as_bytes())),
             },
         )
+    }
+}
+
+fn reason_of(refusal: Refusal) -> CloseReason {
+    match refusal {
+        Refusal::Credentials(_) => CloseReason::AuthenticationFailure,
+        Refusal::ProxyNotTrusted => CloseReason::ProxyNotTrusted,
+        Refusal::ProxyRequired => CloseReason::ProxyRequired,
     }
 }

@@ -37,11 +37,19 @@ impl Client {
         if let Some(Name::User(name) | Name::Nkey(name)) = &self.identity.name {
             return name;
         }
+        if !self.options.nkey.is_empty() {
+            return &self.options.nkey;
+        }
         match (self.options.user.as_str(), self.options.token.is_empty()) {
             ("", true) => "",
             ("", false) => "[REDACTED]",
             (user, _) => user,
         }
+    }
+
+    /// What it calls itself.
+    pub fn name(&self) -> &str {
+        &self.options.name
     }
 
     pub fn started_at(&self) -> Now {

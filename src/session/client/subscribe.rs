@@ -19,7 +19,6 @@ impl Client {
         sid: &[u8],
         turn: &mut Turn<'_>,
     ) {
-        let settings = turn.settings;
         let sid_text = String::from_utf8_lossy(sid);
         let granted = self.granted.as_ref().map(|granted| granted.permissions());
         if queue == SYSTEM_QUEUE
@@ -28,7 +27,8 @@ impl Client {
             return self.refuse_subscription(subject, queue, &sid_text, turn);
         }
         let tokens = subject::tokens(subject).count();
-        if settings
+        if self
+            .place
             .subscription_tokens_max
             .is_some_and(|max| tokens > max)
         {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::auth::NonceKey;
 use crate::base::clock::Now;
-use crate::base::limits::CLOSED_SUBSCRIPTIONS_MAX;
+use crate::base::limits::{CLOSED_SUBSCRIPTIONS_MAX, SURVEYED_SUBJECTS, SURVEYED_SUBSCRIBERS};
 use crate::config::account::{self, Account};
 use crate::config::authorization::Credentials;
 use crate::config::{Auth, Options, Secret, User};
@@ -572,4 +572,103 @@ fn accounts_keep_what_their_ended_connections_have_had() {
         (0, ended)
     );
     assert_eq!(closed(&shard)[0].record.account, last);
+}
+
+fn level(
+    shard: &Shard,
+    beginning: &str,
+    account: Option<AccountId>,
+) -> Vec<(String, usize, usize)> {
+    let below = Arc::new(Below {
+        beginning: beginning.as_bytes().into(),
+        account,
+    });
+    let mut all: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    let mut from = Some(0);
+    while let Some(next) = from {
+        let below = Arc::clone(&below);
+        let question = Question::Subjects { from: next, below };
+        let Piece::Subjects { branches, next, .. } = shard.answer(&question) else {
+            panic!("subjects were asked for");
+        };
+        for branch in branches {
+            let token = String::from_utf8_lossy(&branch.token).into_owned();
+            let sums = all.entry(token).or_default();
+            sums.0 += branch.ending;
+            sums.1 += branch.below;
+        }
+        from = next;
+    }
+    all.into_iter()
+        .map(|(token, (ending, below))| (token, ending, below))
+        .collect()
+}
+
+#[test]
+fn subjects_are_a_tree_over_all_pieces() {
+    let mut shard = monitored();
+    let id = join(&mut shard, 1);
+    let other = join(&mut shard, 2);
+    for sid in 0..SURVEYED_SUBJECTS + 1 {
+        say(&mut shard, id, &format!("SUB a.{} {sid}\r\n", sid % 3));
+    }
+    say(
+        &mut shard,
+        other,
+        "SUB a 1\r\nSUB a.> q 2\r\nSUB a.1.x 3\r\nSUB ab 4\r\n",
+    );
+    let text = str::to_owned;
+    let third = SURVEYED_SUBJECTS as usize / 3;
+    assert_eq!(
+        level(&shard, "", None),
+        [(text("a"), 1, 3 * third + 2 + 2), (text("ab"), 1, 0)]
+    );
+    assert_eq!(
+        level(&shard, "a", None),
+        [
+            (text("0"), third + 1, 0),
+            (text("1"), third + 1, 1),
+            (text("2"), third, 0),
+            (text(">"), 1, 0)
+        ]
+    );
+    assert_eq!(level(&shard, "a", Some(AccountId::SYSTEM)), []);
+    let below = Arc::new(Below {
+        beginning: (*b"a.1").into(),
+        account: Some(AccountId::GLOBAL),
+    });
+    let question = Question::Subjects { from: 0, below };
+    let Piece::Subjects {
+        here, ending_here, ..
+    } = shard.answer(&question)
+    else {
+        panic!("subjects were asked for");
+    };
+    assert_eq!(here.len(), SURVEYED_SUBSCRIBERS, "no more are described");
+    assert_eq!(ending_here, third, "of the first piece");
+    assert!(here.iter().all(|one| *one.subject == *b"a.1"));
+}
+
+#[test]
+fn slow_consumers_are_told_with_what_was_too_much() {
+    let mut shard = shard(&Options {
+        monitor_port: Some(0),
+        max_pending: 4096,
+        ..Options::default()
+    });
+    let slow = join(&mut shard, 1);
+    let publisher = join(&mut shard, 2);
+    flush(&mut shard);
+    say(&mut shard, slow, "SUB news.* 9\r\n");
+    let message = format!("PUB news.x 1000\r\n{}\r\n", "x".repeat(1000));
+    say(&mut shard, publisher, &message.repeat(5));
+    let Piece::SlowConsumers(told) = shard.answer(&Question::SlowConsumers) else {
+        panic!("slow consumers were asked for");
+    };
+    assert_eq!(told.len(), 1);
+    let glut = told[0].glut.as_ref().expect("something waited");
+    assert_eq!(
+        (told[0].number.0, &*glut.subject, glut.pattern.as_deref()),
+        (1, &b"news.x"[..], Some(&b"news.*"[..]))
+    );
 }

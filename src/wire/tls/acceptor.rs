@@ -186,9 +186,9 @@ impl Acceptor {
     ///
     /// # Errors
     /// When rustls does not take the configuration.
-    pub fn without_client_certificates(&self) -> Result<Arc<ServerConfig>, String> {
+    pub fn without_client_certificates(&self) -> Result<ServerConfig, String> {
         let config = self.parts.config_without_sessions(None);
-        config.map(Arc::new).map_err(|error| error.to_string())
+        config.map_err(|error| error.to_string())
     }
 
     /// Seconds since 1970.

@@ -11,10 +11,11 @@ use crate::monitor::pages::totals::SublistStats;
 use crate::monitor::site::Site;
 use crate::monitor::surveyor::InAccount;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Serialize)]
-pub(super) struct Detail<'a> {
+pub(in crate::monitor) struct Detail<'a> {
     account_name: &'a str,
     update_time: Time,
     #[serde(skip_serializing_if = "is_false")]
@@ -48,7 +49,7 @@ struct Exported<'a> {
 
 #[derive(Debug, Serialize)]
 struct Imported<'a> {
-    subject: &'a str,
+    subject: Cow<'a, str>,
     account: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'a str>,
@@ -82,19 +83,59 @@ impl<'a> Detail<'a> {
             client_connections: figures.sums.connections,
             subscriptions: figures.subscriptions as u64,
             mappings: mappings.collect(),
-            exports: account
-                .exports
-                .iter()
-                .map(|export| Exported::new(site, export))
-                .collect(),
-            imports: account
-                .imports
-                .iter()
-                .map(|import| Imported::new(site, import))
-                .collect(),
+            exports: exports(site, id, account),
+            imports: imports(site, id, account),
             name_tag: &account.name,
             sublist_stats: SublistStats::of_account(figures.subscriptions),
         }
+    }
+}
+
+/// What it says that it exports, and what the system account exports by itself.
+fn exports<'a>(site: &'a Site, id: AccountId, account: &'a Account) -> Vec<Exported<'a>> {
+    let written = account
+        .exports
+        .iter()
+        .map(|export| Exported::new(site, export));
+    let mut exports: Vec<Exported<'a>> = written.collect();
+    if id == site.facts.options.system_account {
+        let services = site.facts.accounts.system_exports();
+        exports.extend(services.map(|(subject, responses)| Exported {
+            subject,
+            kind: "service",
+            response_type: Some(response_type(responses)),
+            approved_accounts: Vec::new(),
+        }));
+    }
+    exports
+}
+
+/// What it says that it imports, and what all accounts import.
+fn imports<'a>(site: &'a Site, id: AccountId, account: &'a Account) -> Vec<Imported<'a>> {
+    let facts = &site.facts;
+    let written = account
+        .imports
+        .iter()
+        .map(|import| Imported::new(site, import));
+    let services = facts.accounts.system_services_of(id).into_iter();
+    let services = services.map(|(subject, local, share)| Imported {
+        subject: Cow::Owned(subject),
+        account: account_name(site, facts.options.system_account),
+        to: Some(local),
+        local_subject: local,
+        kind: "service",
+        invalid: false,
+        share,
+        tracking: false,
+    });
+    written.chain(services).collect()
+}
+
+fn response_type(responses: ResponseKind) -> &'static str {
+    match responses {
+        ResponseKind::Singleton => "Singleton",
+        ResponseKind::Stream => "Streamed",
+        ResponseKind::Chunked => "Chunked",
     }
 }
 
@@ -102,14 +143,7 @@ impl<'a> Exported<'a> {
     fn new(site: &'a Site, export: &'a Export) -> Exported<'a> {
         let (kind, response_type) = match &export.kind {
             ExportKind::Stream => ("stream", None),
-            ExportKind::Service { responses, .. } => (
-                "service",
-                Some(match responses {
-                    ResponseKind::Singleton => "Singleton",
-                    ResponseKind::Stream => "Streamed",
-                    ResponseKind::Chunked => "Chunked",
-                }),
-            ),
+            ExportKind::Service { responses, .. } => ("service", Some(response_type(*responses))),
         };
         let approved = export.accounts.iter().flatten();
         Exported {
@@ -131,7 +165,7 @@ impl<'a> Imported<'a> {
         };
         let local = to.as_deref().unwrap_or(&import.subject);
         Imported {
-            subject: &import.subject,
+            subject: Cow::Borrowed(&import.subject),
             account: account_name(site, import.from),
             // nats-server repeats it here for services only.
             to: (kind == "service").then_some(local),

@@ -37,7 +37,8 @@ pub(super) struct Families(Vec<Family>);
 impl Families {
     /// Adds a sample to the family of that name.
     pub(super) fn add(&mut self, name: &str, help: &str, labels: Labels, value: Value) {
-        match self.0.iter_mut().find(|family| family.name == name) {
+        // Most often it is one of the last.
+        match self.0.iter_mut().rev().find(|family| family.name == name) {
             Some(family) => family.samples.push((labels, value)),
             None => self.0.push(Family {
                 name: name.to_owned(),

@@ -1,8 +1,11 @@
 //! The broker's own metrics, by shard. `docs/metrics.md` says what each is for.
 
 use super::family::{Families, Labels, Value, classes, figure};
+use crate::monitor::go_json::text;
 use crate::monitor::surveyor::ShardCounts;
 use crate::runtime::pulse::Pulse;
+use crate::session::close::CloseReason;
+use crate::session::slow_consumer::SlowConsumer;
 use crate::shard::survey::{PENDING_STEPS, Sums};
 
 /// Adds them.
@@ -23,6 +26,36 @@ pub(super) fn add(families: &mut Families, server_id: &str, shards: &[ShardCount
         },
     );
 }
+
+/// Adds a consumer that was too slow.
+pub(super) fn add_slow_consumer(families: &mut Families, account: &str, slow: &SlowConsumer) {
+    let glut = slow.glut.as_ref();
+    let of_glut = |part: Option<&[u8]>| text(part.unwrap_or_default());
+    let reason = match slow.reason {
+        CloseReason::SlowConsumerWriteDeadline => WRITE_DEADLINE,
+        _ => PENDING_BYTES,
+    };
+    families.add(
+        "trunkline_slow_consumer_pending_bytes",
+        "Bytes that waited for consumers that did not keep up, the last ones only",
+        vec![
+            ("cid", slow.number.0.to_string()),
+            ("account", account.to_owned()),
+            ("subject", of_glut(glut.map(|glut| &*glut.subject))),
+            (
+                "subscription",
+                of_glut(glut.and_then(|glut| glut.pattern.as_deref())),
+            ),
+            ("sid", of_glut(glut.map(|glut| &*glut.sid))),
+            ("reason", reason.to_owned()),
+        ],
+        Value::Gauge(figure(slow.pending_bytes as u64)),
+    );
+}
+
+/// The two reasons why a consumer is closed as slow.
+const PENDING_BYTES: &str = "pending_bytes";
+const WRITE_DEADLINE: &str = "write_deadline";
 
 fn add_counts(families: &mut Families, shard: &ShardCounts) {
     let snapshot = &shard.counts.snapshot;
@@ -111,8 +144,8 @@ fn add_counts(families: &mut Families, shard: &ShardCounts) {
         families.add(&full(name), help, of(shard), Value::Count(value));
     }
     for (reason, value) in [
-        ("pending_bytes", tally.slow_consumers_pending),
-        ("write_deadline", tally.slow_consumers_deadline),
+        (PENDING_BYTES, tally.slow_consumers_pending),
+        (WRITE_DEADLINE, tally.slow_consumers_deadline),
     ] {
         let help = "Connections closed because they did not keep up";
         families.add(

@@ -1,0 +1,15 @@
+//! The system account beside the real `nats-server`: every service and every event, compared field by field.
+//!
+//! What is different in every run (times, numbers, names) is taken out first, and so is what one of the two servers does
+//! not have ([`LEFT_OUT`]).
+
+// The rules on clocks, sockets and threads are for the broker, not for those who talk to it from outside.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+#[path = "system/events.rs"]
+mod events;
+#[path = "system/services.rs"]
+mod services;
+#[path = "system/stage.rs"]
+mod stage;
+mod support;
