@@ -146,7 +146,7 @@ fn join_thread<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().expect("no thread panics")
 }
 
-/// How many messages were written. One at least is written in each round, so that there is a steady stream.
+/// Writes without a break until it is told to stop; gives how many messages that were.
 fn write_until(mut client: RawClient, writer: usize, stop: &AtomicBool) -> usize {
     let mut written = 0;
     while !stop.load(Ordering::Relaxed) {
