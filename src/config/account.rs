@@ -21,6 +21,8 @@ pub struct Account {
     pub default_permissions: Option<Permissions>,
     /// Where messages with a sampled `traceparent` header are traced to.
     pub message_trace: Option<MessageTrace>,
+    /// An earlier configuration had it, and this one has not. It keeps its number.
+    pub is_former: bool,
 }
 
 /// `None` is unlimited.

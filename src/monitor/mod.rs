@@ -71,6 +71,8 @@ pub struct Facts {
     pub accounts: Arc<Accounts>,
     /// When the options were read.
     pub configured_at: Now,
+    /// When they last said something else of accounts.
+    pub accounts_at: Now,
     pub bells: Doorbells,
     pub clock: Clock,
     pub logger: Logger,
@@ -166,11 +168,14 @@ impl Running {
     ) -> Result<(), String> {
         let shown = tls.as_deref().map(https);
         self.facts.send_modify(|facts| {
+            let now = facts.clock.now();
+            let is_same = facts.options.accounts == options.accounts;
             *facts = Arc::new(Facts {
                 options,
                 info,
-                accounts: Arc::clone(&accounts),
-                configured_at: facts.clock.now(),
+                accounts,
+                configured_at: now,
+                accounts_at: if is_same { facts.accounts_at } else { now },
                 tls,
                 ..Facts::clone(facts)
             });

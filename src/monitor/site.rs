@@ -6,6 +6,8 @@ use super::query::Query;
 use super::reply::{Outgoing, Refusal, Reply, Sending};
 use super::surveyor::Surveyor;
 use crate::base::clock::{Now, WallClock};
+use crate::base::ids::AccountId;
+use crate::config::Account;
 use crate::runtime::usage;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
@@ -111,6 +113,21 @@ impl Site {
             });
         }
         self.load.get().percent
+    }
+
+    /// The accounts that the configuration has, with their numbers. `$SYS` has one in every server, and is only there if it
+    /// is the system account.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = (AccountId, &Account)> {
+        let options = &self.facts.options;
+        let has_its_own = options.system_account == AccountId::SYSTEM && !options.no_system_account;
+        let all = (0..).map(AccountId).zip(&options.accounts);
+        all.filter(move |(id, account)| {
+            !account.is_former && (has_its_own || *id != AccountId::SYSTEM)
+        })
+    }
+
+    pub fn account_named(&self, name: &str) -> Option<(AccountId, &Account)> {
+        self.accounts().find(|(_, account)| account.name == name)
     }
 
     /// What the system account is called; empty where there is none.

@@ -200,6 +200,7 @@ impl<'a> Broker<'a> {
             info: broker.running.settings.info.clone(),
             accounts: Arc::clone(&broker.running.settings.accounts),
             configured_at: clock.now(),
+            accounts_at: clock.now(),
             bells: broker.bells.clone(),
             clock,
             logger: logger.clone(),

@@ -427,9 +427,7 @@ impl Desk {
     }
 
     fn account_named(&self, name: &str) -> Option<AccountId> {
-        let accounts = &self.site.facts().options.accounts;
-        let index = accounts.iter().position(|account| account.name == name)?;
-        u16::try_from(index).ok().map(AccountId)
+        self.site.account_named(name).map(|(id, _)| id)
     }
 
     /// What came, or a line in the log that it did not.

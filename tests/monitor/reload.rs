@@ -71,6 +71,32 @@ fn pages_show_the_configuration_that_holds() {
         let found = page(&server, "/connz?acc=B&auth=1");
         assert_eq!(found["connections"][0]["account"], "B");
         drop(client);
+
+        let detail = |account: &str| page(&server, &format!("/accountz?acc={account}"));
+        let updated = detail("A")["account_detail"]["update_time"].clone();
+        assert_eq!(server.reload(BEFORE), Ok(true), "{}", server.log());
+        assert!(wait_until(
+            PATIENCE,
+            || page(&server, "/varz")["max_payload"] == 2000
+        ));
+        assert_ne!(detail("A")["account_detail"]["update_time"], updated);
+        let accounts = page(&server, "/accountz");
+        let names = accounts["accounts"].as_array().expect("a list");
+        assert!(!names.contains(&"B".into()), "{accounts}");
+        for path in [
+            "/accountz?acc=B",
+            "/accstatz?unused=1",
+            "/connz?acc=B",
+            "/subsz?acc=B",
+        ] {
+            let reply = get(server.monitor(), path).expect("a reply");
+            assert!(!reply.text().contains("\"B\""), "{path}: {}", reply.text());
+        }
+        let gone = get(server.monitor(), "/accountz?acc=B").expect("a reply");
+        assert_eq!(
+            (gone.status, &*gone.text()),
+            (400, "Account B does not exist")
+        );
     }
     assert!(digests.iter().all(|one| *one == digests[0]), "{digests:?}");
 }

@@ -31,6 +31,9 @@ pub(super) struct Gathered {
     defined_ids: BTreeSet<AccountId>,
 }
 
+/// `$G` and `$SYS` are there without being defined.
+const PREDEFINED: usize = 2;
+
 impl Gathered {
     /// `known` are the accounts that the process has already, by number.
     pub(super) fn new(known: &[Account]) -> Gathered {
@@ -46,6 +49,9 @@ impl Gathered {
         for account in known {
             let id = gathered.id(&account.name);
             assert!(id.is_some(), "there were not too many accounts before");
+        }
+        for account in gathered.accounts.iter_mut().skip(PREDEFINED) {
+            account.is_former = true;
         }
         assert_eq!(gathered.ids.get(GLOBAL), Some(&AccountId::GLOBAL));
         assert_eq!(gathered.ids.get(SYSTEM), Some(&AccountId::SYSTEM));

@@ -6,7 +6,7 @@ mod detail;
 mod mapped;
 
 use crate::base::ids::AccountId;
-use crate::config::{Account, Options};
+use crate::config::Account;
 use crate::monitor::go_json::{Time, pretty};
 use crate::monitor::query::Query;
 use crate::monitor::reply::{JSON, Refusal, Reply};
@@ -17,7 +17,6 @@ use detail::Detail;
 use serde::Serialize;
 
 pub(super) async fn accountz(site: &Site, query: &Query) -> Result<Reply, Refusal> {
-    let options = &site.facts.options;
     let mut page = Accountz {
         server_id: &site.facts.info.server_id,
         now: Time(site.now()),
@@ -27,9 +26,8 @@ pub(super) async fn accountz(site: &Site, query: &Query) -> Result<Reply, Refusa
     };
     let name = query.text("acc");
     if name.is_empty() {
-        page.accounts = with_ids(options)
-            .map(|(_, account)| account.name.as_str())
-            .collect();
+        let names = site.accounts().map(|(_, account)| account.name.as_str());
+        page.accounts = names.collect();
     } else {
         page.account_detail = Some(detail(site, name).await?);
     }
@@ -41,7 +39,7 @@ pub(in crate::monitor) async fn detail<'a>(
     site: &'a Site,
     name: &str,
 ) -> Result<Detail<'a>, Refusal> {
-    let Some((id, account)) = named(&site.facts.options, name) else {
+    let Some((id, account)) = site.account_named(name) else {
         return Err(Refusal::Bad(format!("Account {name} does not exist")));
     };
     let figures = site.surveyor.scan().await?.accounts().await?.of(id);
@@ -75,20 +73,9 @@ pub(in crate::monitor) async fn figures<'a>(
     wanted: &[AccountId],
 ) -> Result<Vec<(AccountId, AccountStat<'a>)>, Refusal> {
     let figures = site.surveyor.scan().await?.accounts().await?;
-    let accounts = with_ids(&site.facts.options).filter(|(id, _)| wanted.contains(id));
+    let accounts = site.accounts().filter(|(id, _)| wanted.contains(id));
     let stats = accounts.map(|(id, account)| (id, AccountStat::new(account, &figures.of(id))));
     Ok(stats.collect())
-}
-
-fn named<'a>(options: &'a Options, name: &str) -> Option<(AccountId, &'a Account)> {
-    with_ids(options).find(|(_, account)| account.name == name)
-}
-
-/// The accounts with their numbers. `$SYS` has one in every server, and is only there if it is the system account.
-fn with_ids(options: &Options) -> impl Iterator<Item = (AccountId, &Account)> {
-    let has_its_own = options.system_account == AccountId::SYSTEM && !options.no_system_account;
-    let accounts = (0..).map(AccountId).zip(&options.accounts);
-    accounts.filter(move |(id, _)| has_its_own || *id != AccountId::SYSTEM)
 }
 
 #[derive(Debug, Serialize)]
@@ -145,8 +132,9 @@ impl<'a> Accstatz<'a> {
     }
 
     pub(super) fn new(site: &'a Site, figures: &PerAccount, with_unused: bool) -> Accstatz<'a> {
-        let accounts = with_ids(&site.facts.options);
-        let stats = accounts.map(|(id, account)| AccountStat::new(account, &figures.of(id)));
+        let stats = site
+            .accounts()
+            .map(|(id, account)| AccountStat::new(account, &figures.of(id)));
         Accstatz {
             server_id: &site.facts.info.server_id,
             now: Time(site.now()),

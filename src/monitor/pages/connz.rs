@@ -151,11 +151,10 @@ impl Wanted {
             limit: self.page.limit,
             connections: Some(Vec::new()),
         };
-        let accounts = &site.facts.options.accounts;
         let account = match &self.account {
             None => None,
-            Some(name) => match accounts.iter().position(|account| account.name == *name) {
-                Some(index) => u16::try_from(index).ok().map(AccountId),
+            Some(name) => match site.account_named(name) {
+                Some((id, _)) => Some(id),
                 None => {
                     // nats-server gives up here, with these two fields not yet filled.
                     list.server_id = "";

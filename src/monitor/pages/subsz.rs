@@ -2,7 +2,6 @@
 
 use super::connz::account_name;
 use super::totals::{SublistStats, Totals};
-use crate::base::ids::AccountId;
 use crate::monitor::go_json::{Time, pretty, text};
 use crate::monitor::query::Query;
 use crate::monitor::reply::{JSON, Refusal, Reply};
@@ -22,13 +21,9 @@ pub(super) async fn page(site: &Site, query: &Query) -> Result<Reply, Refusal> {
             "invalid test subject, must be valid publish subject: {test}"
         )));
     }
-    let accounts = &site.facts.options.accounts;
     let name = query.text("acc");
-    let found = accounts.iter().position(|account| account.name == name);
-    let is_known = name.is_empty() || found.is_some();
-    let account = found
-        .and_then(|index| u16::try_from(index).ok())
-        .map(AccountId);
+    let account = site.account_named(name).map(|(id, _)| id);
+    let is_known = name.is_empty() || account.is_some();
     let stats = match account {
         None if is_known => Totals::of(&site.surveyor.counts().await?).index.into(),
         None => SublistStats::default(),

@@ -561,6 +561,11 @@ fn an_account_keeps_its_number() {
     assert_eq!(names, ["$G", "$SYS", "A", "B", "C"]);
     assert_eq!(users(&second)[0].account, AccountId(3));
     assert_eq!(second.accounts[2].limits, AccountLimits::default());
+    let former = |options: &Options| -> Vec<bool> {
+        let accounts = options.accounts.iter();
+        accounts.map(|account| account.is_former).collect()
+    };
+    assert_eq!(former(&second), [false, false, true, false, false]);
     // What has vanished is not defined, though it has a number.
     let gone = request().configure_again(
         &OneFile("system_account: A, accounts: [C]"),
@@ -568,7 +573,7 @@ fn an_account_keeps_its_number() {
     );
     assert!(gone.is_err());
     let third = again(&second, "accounts: [A]");
-    assert_eq!(third.accounts.len(), 5);
+    assert_eq!(former(&third), [false, false, false, true, true]);
 }
 
 #[test]

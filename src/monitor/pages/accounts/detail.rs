@@ -1,7 +1,6 @@
 //! One account in full, as `/accountz?acc=` shows it: what it exports, imports and maps is what the configuration says.
 
 use super::mapped::{Destination, destinations};
-use crate::base::clock::Now;
 use crate::base::ids::AccountId;
 use crate::config::Account;
 use crate::config::account::{Export, ExportKind, Import, ImportKind, ResponseKind};
@@ -74,7 +73,7 @@ impl<'a> Detail<'a> {
             .map(|mapping| (mapping.source.as_str(), destinations(mapping)));
         Detail {
             account_name: &account.name,
-            update_time: Time(site.time_of_day(Now::ZERO)),
+            update_time: Time(site.time_of_day(site.facts.accounts_at)),
             is_system: id == site.facts.options.system_account,
             expired: false,
             complete: true,

@@ -1,7 +1,5 @@
 //! What somebody at the dashboard looks for: `/dashboard/subjects`, `/dashboard/accounts`, `/dashboard/slow`.
 
-use crate::base::ids::AccountId;
-use crate::config::Account;
 use crate::monitor::go_json::{Time, pretty, text};
 use crate::monitor::pages::accounts::{AccountStat, Accstatz};
 use crate::monitor::pages::connz::account_name;
@@ -27,8 +25,8 @@ pub(in crate::monitor::pages) async fn subjects(
     let name = query.text("acc");
     let account = match name {
         "" => None,
-        name => match account_id(&site.facts.options.accounts, name) {
-            Some(account) => Some(account),
+        name => match site.account_named(name) {
+            Some((id, _)) => Some(id),
             None => return Err(Refusal::Bad(format!("Account {name} does not exist"))),
         },
     };
@@ -91,11 +89,6 @@ pub(in crate::monitor::pages) async fn newest_slow_consumers(
     all.sort_by_key(|one| Reverse(one.closed_at));
     all.truncate(count);
     Ok(all)
-}
-
-fn account_id(accounts: &[Account], name: &str) -> Option<AccountId> {
-    let index = accounts.iter().position(|account| account.name == name)?;
-    u16::try_from(index).ok().map(AccountId)
 }
 
 #[derive(Debug, Serialize)]

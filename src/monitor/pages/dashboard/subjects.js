@@ -80,7 +80,7 @@ export async function lookAgain() {
 
 function walkTo(item) {
   if (!item) return;
-  for (const other of tree.querySelectorAll("[tabindex='0']")) if (other.role === "treeitem") other.tabIndex = -1;
+  for (const other of tree.querySelectorAll("[role=treeitem][tabindex='0']")) other.tabIndex = -1;
   item.tabIndex = 0;
   item.focus();
 }
