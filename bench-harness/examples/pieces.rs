@@ -51,24 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn shard_with(connections: u64) -> Result<Shard, Box<dyn Error>> {
     let mesh = mesh::build(1, LANE_PARCELS).pop().ok_or("no shard")?;
-    let info = ServerInfo {
-        server_id: "PIECES".into(),
-        server_name: "pieces".into(),
-        version: "2.15.1".into(),
-        trunkline: "0".into(),
-        proto: 1,
-        go: String::new(),
-        host: "0.0.0.0".into(),
-        port: 4222,
-        headers: true,
-        auth_required: false,
-        tls_required: false,
-        tls_verify: false,
-        tls_available: false,
-        max_payload: 1 << 20,
-        connect_urls: Vec::new(),
-        ldm: false,
-    };
+    let info = ServerInfo::new(&Options::default(), "PIECES");
     let settings = Settings::new(&Options::default(), info, NonceKey::new([0; 32]));
     let mut shard = Shard::new(settings, mesh, 7);
     for number in 1..=connections {

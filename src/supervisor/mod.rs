@@ -134,7 +134,7 @@ impl<'a> Broker<'a> {
             address,
             socket_file,
         } = Listening::open(options)?;
-        let info = server_info(options, server_id, server_name, address);
+        let info = server_info(options, &server_id, address);
         Accounts::compile(&options.accounts, options.system_account)
             .map_err(|error| error.to_string())?;
         let key = process::nonce_key()?;
@@ -451,12 +451,7 @@ fn open_monitor(
     Ok(port)
 }
 
-fn server_info(
-    options: &Options,
-    server_id: String,
-    server_name: String,
-    address: Option<SocketAddr>,
-) -> ServerInfo {
+fn server_info(options: &Options, server_id: &str, address: Option<SocketAddr>) -> ServerInfo {
     let advertised = options.client_advertise.as_ref();
     let own = || match &options.unix_socket {
         Some(path) if address.is_none() => ShownSocket(path).to_string(),
@@ -468,23 +463,9 @@ fn server_info(
         .or_else(|| address.map(|address| address.port()))
         .unwrap_or_default();
     ServerInfo {
-        server_id,
-        server_name,
-        version: NATS_SERVER_VERSION.to_owned(),
-        trunkline: env!("CARGO_PKG_VERSION").to_owned(),
-        proto: 1,
-        go: "none".to_owned(),
         host,
         port,
-        headers: !options.no_header_support,
-        // `Settings` knows.
-        auth_required: false,
-        tls_required: options.tls.is_some() && !options.allow_non_tls,
-        tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
-        tls_available: options.tls.is_some() && options.allow_non_tls,
-        max_payload: options.max_payload,
-        connect_urls: Vec::new(),
-        ldm: false,
+        ..ServerInfo::new(options, server_id)
     }
 }
 
