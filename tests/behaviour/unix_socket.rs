@@ -137,7 +137,7 @@ fn processes_are_users(shards: u32) {
         r#"authorization {{ users: [
           {{ user: stranger, peer_user: {other} }}
           {{ user: me, peer_user: {own}, permissions: {{ publish: "mine.>" }} }}
-          {{ user: both, peer_user: {own}, peer_group: 4294967295 }}
+          {{ user: both, peer_user: {own}, peer_group: 4294967294 }}
           {{ user: ann, password: p }}
         ] }}"#
     );
