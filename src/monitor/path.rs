@@ -13,13 +13,13 @@ pub enum Place {
     /// The same place by its proper name.
     Elsewhere(String),
     Nothing,
-    /// An escape is none.
+    /// It is no path, or has an escape that is none.
     Broken,
 }
 
 /// What is at `path`, if the pages are below `base` (see [`base_path`]).
 pub fn place(path: &str, base: &str) -> Place {
-    let Some(name) = decoded(path) else {
+    let Some(name) = decoded(path).filter(|_| path.starts_with('/')) else {
         return Place::Broken;
     };
     let clean = clean_path(path);
@@ -148,6 +148,10 @@ mod tests {
             ("/varz%zz", Place::Broken),
             ("/varz%7", Place::Broken),
             ("//varz%", Place::Broken),
+            ("varz", Place::Broken),
+            ("*", Place::Broken),
+            ("", Place::Broken),
+            ("%2fvarz", Place::Broken),
             ("/./varz", elsewhere("/varz")),
             ("/.//evil.example/x", elsewhere("/evil.example/x")),
             ("/./\\evil.example", elsewhere("/%5Cevil.example")),

@@ -21,6 +21,8 @@ struct State {
     /// Those who ask for nothing, by the moment since when; the moments are numbered.
     resting: RefCell<BTreeMap<u64, Rc<Notify>>>,
     moments: Cell<u64>,
+    /// Somebody was told to go and has not gone yet.
+    is_leaving: Cell<bool>,
     /// A place has become free, or somebody has come to rest.
     changed: Notify,
 }
@@ -31,6 +33,7 @@ impl Seats {
             free: Cell::new(count),
             resting: RefCell::default(),
             moments: Cell::new(0),
+            is_leaving: Cell::new(false),
             changed: Notify::new(),
         }))
     }
@@ -50,11 +53,19 @@ impl Seats {
                 seat.rest();
                 return seat;
             }
-            let longest = self.0.resting.borrow_mut().pop_first();
-            if let Some((_, dismissed)) = longest {
-                dismissed.notify_one();
+            if !self.0.is_leaving.get() {
+                self.dismiss();
             }
+            // Nobody else runs before this waits, so that nothing is missed.
             self.0.changed.notified().await;
+        }
+    }
+
+    fn dismiss(&self) {
+        let longest = self.0.resting.borrow_mut().pop_first();
+        if let Some((_, dismissed)) = longest {
+            dismissed.notify_one();
+            self.0.is_leaving.set(true);
         }
     }
 }
@@ -102,7 +113,8 @@ impl Drop for Seat {
         self.stir();
         let state = &self.seats.0;
         state.free.set(state.free.get() + 1);
-        state.changed.notify_one();
+        state.is_leaving.set(false);
+        state.changed.notify_waiters();
     }
 }
 
@@ -116,7 +128,7 @@ impl Drop for Asking {
         seat.asking.set(seat.asking.get() - 1);
         if seat.asking.get() == 0 {
             seat.rest();
-            seat.seats.0.changed.notify_one();
+            seat.seats.0.changed.notify_waiters();
         }
     }
 }

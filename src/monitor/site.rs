@@ -11,7 +11,7 @@ use crate::base::ids::AccountId;
 use crate::config::Account;
 use crate::runtime::usage;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::{Request, Response, StatusCode, Version};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -165,7 +165,11 @@ impl Site {
     /// Answers a request, whatever its method: as in nats-server, they all ask.
     pub(super) async fn answer(self: &Rc<Site>, request: &Request<Incoming>) -> Response<Sending> {
         let uri = request.uri();
-        let reply = match place(uri.path(), &self.base_path) {
+        let asked = match names_its_host(request) {
+            true => place(uri.path(), &self.base_path),
+            false => Place::Broken,
+        };
+        let reply = match asked {
             Place::Page(path) => {
                 let query = Query::parse(uri.query().unwrap_or_default());
                 let counted = if path == "/subscriptionsz" {
@@ -196,4 +200,9 @@ impl Site {
         }
         response
     }
+}
+
+/// Whether a request says for whom it is as HTTP/1.1 wants it: once. Two readers could understand another one in two ways.
+fn names_its_host<T>(request: &Request<T>) -> bool {
+    request.version() != Version::HTTP_11 || request.headers().get_all(HOST).iter().count() == 1
 }

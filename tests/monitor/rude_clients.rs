@@ -413,8 +413,13 @@ fn what_can_be_read_in_two_ways_is_one_request_or_none() {
     for (request, wanted) in [
         ("GET /healthz\r\n\r\n", 400),
         ("GET /healthz HTTP/3.0\r\nHost: m\r\n\r\n", 400),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
-        ("GET varz HTTP/1.1\r\nHost: m\r\n\r\n", 400),
+        ("GET varz HTTP/1.0\r\n\r\n", 400),
+        ("OPTIONS * HTTP/1.0\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        (
+            "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n",
+            400,
+        ),
         ("GET /varz%zz HTTP/1.0\r\n\r\n", 400),
         ("GET /%76arz HTTP/1.0\r\n\r\n", 200),
         ("GET /varz%2f HTTP/1.0\r\n\r\n", 404),
