@@ -256,10 +256,10 @@ impl Options {
             let text = "server name cannot contain spaces".to_owned();
             return contradiction(&["server_name"], text);
         }
-        if let Some(path) = &self.unix_socket {
-            if let Err(why) = checked_unix_path(path) {
-                return contradiction(&["unix_socket"], format!("unix_socket: {why}"));
-            }
+        if let Some(path) = &self.unix_socket
+            && let Err(why) = checked_unix_path(path)
+        {
+            return contradiction(&["unix_socket"], format!("unix_socket: {why}"));
         }
         if let Some(name) = &self.no_auth_user {
             let is_process = |user: &User| {
