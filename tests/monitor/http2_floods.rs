@@ -21,6 +21,9 @@ const CONTINUATION: u8 = 9;
 const END_OF_STREAM: u8 = 1;
 const END_OF_HEADERS: u8 = 4;
 
+/// What is sent next, of the frames of a flood.
+type Next<'a> = &'a dyn Fn(u32) -> Vec<u8>;
+
 /// What a flood may cost while it lasts.
 const GROWTH_MAX_KIB: u64 = 32 << 10;
 const BYTES_MAX: usize = 8 << 20;
@@ -46,11 +49,7 @@ fn head(path: &str) -> Vec<u8> {
 }
 
 /// Sends until the server ends the connection, or it was enough.
-fn flood(
-    server: &Server,
-    config: &Arc<ClientConfig>,
-    next: impl Fn(u32) -> Vec<u8>,
-) -> io::Result<()> {
+fn flood(server: &Server, config: &Arc<ClientConfig>, next: Next<'_>) -> io::Result<()> {
     let mut config = ClientConfig::clone(config);
     config.alpn_protocols = vec![b"h2".to_vec()];
     let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
@@ -100,7 +99,7 @@ fn floods_of_frames_disturb_nobody() {
         _ => then,
     };
     let field = b"\x00\x01x\x05yyyyy".repeat(1500);
-    let floods: [(&str, &dyn Fn(u32) -> Vec<u8>); 6] = [
+    let floods: [(&str, Next<'_>); 6] = [
         ("requests taken back", &|number| {
             [request(number), reset(number)].concat()
         }),
