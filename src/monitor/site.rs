@@ -1,6 +1,7 @@
 //! Which path is which page. Counts the requests, as `/varz` shows them.
 
 use super::Facts;
+use super::exposition::negotiate;
 use super::pages;
 use super::query::Query;
 use super::reply::{Outgoing, Refusal, Reply, Sending};
@@ -177,7 +178,7 @@ impl Site {
                     *self.requests.borrow_mut().entry(counted).or_default() += 1;
                 }
                 let page = pages::page(path, self, &query).await;
-                page.unwrap_or_else(Reply::from)
+                negotiate(page.unwrap_or_else(Reply::from), request.headers())
             }
             Found::Elsewhere(path) => match uri.query() {
                 Some(query) => Reply::elsewhere(&format!("{path}?{query}")),
