@@ -307,13 +307,13 @@ fn pages_are_served_over_https_and_ask_for_no_certificate() {
             .config_line(&block)
             .start()
             .expect("a server");
-        assert!(
+        // What a server says is read by another thread.
+        let says_so = || {
             server
                 .log()
-                .contains("Starting https monitor on 127.0.0.1:"),
-            "{}",
-            server.log()
-        );
+                .contains("Starting https monitor on 127.0.0.1:")
+        };
+        assert!(wait_until(PATIENCE, says_so), "{}", server.log());
         for version in [&TLS12, &TLS13] {
             let client = certificates.client_of(&[version], None);
             // Twice, so that a session could be resumed.
