@@ -2,6 +2,7 @@
 
 pub mod bytes;
 pub mod clock;
+pub mod histogram;
 pub mod ids;
 pub mod limits;
 pub mod log;

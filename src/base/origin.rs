@@ -31,6 +31,14 @@ impl Origin {
         }
     }
 
+    /// Where it is, without a port: nobody takes a process for an address.
+    pub fn host(&self) -> String {
+        match self {
+            Origin::Network(address) => address.ip().to_canonical().to_string(),
+            Origin::Local(_) => self.to_string(),
+        }
+    }
+
     /// The process, if it is one of this machine.
     pub fn peer(&self) -> Option<&Peer> {
         match self {
@@ -61,5 +69,26 @@ impl fmt::Display for Origin {
             }
             Origin::Local(peer) => write!(f, "unix:pid={},uid={}", peer.pid, peer.user),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_not_shown_as_an_address() {
+        let process = Origin::Local(Arc::new(Peer {
+            pid: 42,
+            user: 7,
+            ..Peer::default()
+        }));
+        assert_eq!(process.host(), "unix:pid=42,uid=7");
+        let mapped: SocketAddr = "[::ffff:10.0.0.1]:5".parse().expect("an address");
+        let network = Origin::from(mapped);
+        assert_eq!(
+            (network.host().as_str(), network.to_string().as_str()),
+            ("10.0.0.1", "10.0.0.1:5")
+        );
     }
 }

@@ -14,6 +14,7 @@
 
 mod parcel;
 
+use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PARCEL_BYTES;
 use crate::interest::Wants;
@@ -147,12 +148,12 @@ impl Mesh {
             .any(|peer| peer.messages.weight() >= PARCEL_BYTES)
     }
 
-    /// Puts on the lanes what fits, announcements first. Gives the shards that must be woken.
-    pub fn push(&mut self) -> ShardSet {
+    /// Puts on the lanes what fits, announcements first, and stamps it. Gives the shards that must be woken.
+    pub fn push(&mut self, now: Now) -> ShardSet {
         let mut pushed = ShardSet::EMPTY;
         for (peer, shard) in self.peers.iter_mut().zip(0u8..) {
             let Some(peer) = peer else { continue };
-            if peer.push_waiting() | peer.push_announcements() {
+            if peer.push_waiting() | peer.push_announcements(now) {
                 pushed.insert(ShardId(shard));
             }
         }
@@ -161,7 +162,7 @@ impl Mesh {
         }
         for (peer, shard) in self.peers.iter_mut().zip(0u8..) {
             let Some(peer) = peer else { continue };
-            if peer.push_messages() {
+            if peer.push_messages(now) {
                 pushed.insert(ShardId(shard));
             }
         }
@@ -286,11 +287,12 @@ impl Peer {
     }
 
     /// Announcements overtake messages that wait: to hear of interest early does no harm, and late would.
-    fn push_announcements(&mut self) -> bool {
+    fn push_announcements(&mut self, now: Now) -> bool {
         if self.announcements.is_empty() {
             return false;
         }
-        let parcel = std::mem::take(&mut self.announcements);
+        let mut parcel = std::mem::take(&mut self.announcements);
+        parcel.seal(now);
         if self.announcements_waiting > 0 {
             self.waiting.insert(self.announcements_waiting, parcel);
         } else if let Err(rtrb::PushError::Full(parcel)) = self.to.push(parcel) {
@@ -302,11 +304,12 @@ impl Peer {
         false
     }
 
-    fn push_messages(&mut self) -> bool {
+    fn push_messages(&mut self, now: Now) -> bool {
         if self.messages.is_empty() {
             return false;
         }
-        let parcel = std::mem::take(&mut self.messages);
+        let mut parcel = std::mem::take(&mut self.messages);
+        parcel.seal(now);
         if !self.waiting.is_empty() {
             self.waiting.push_back(parcel);
         } else if let Err(rtrb::PushError::Full(parcel)) = self.to.push(parcel) {
@@ -390,7 +393,7 @@ mod tests {
                         send(&mut left, right.shard(), &[sent.to_le_bytes(), announced.to_le_bytes()].concat());
                     }
                     Operation::Push => {
-                        let woken = left.push();
+                        let woken = left.push(Now::ZERO);
                         prop_assert!(woken.is_empty() || right.has_arrivals());
                     }
                     Operation::Drain => while let Some(parcel) = right.receive(left.shard()) {
@@ -426,17 +429,20 @@ mod tests {
             panic!("three")
         };
         send(left, right.shard(), b"fills the lane");
-        left.push();
+        left.push(Now::ZERO);
         left.announce(&wants(1));
         send(left, middle.shard(), b"must not overtake");
-        assert_eq!(left.push().iter().collect::<Vec<_>>(), [middle.shard()]);
+        assert_eq!(
+            left.push(Now::ZERO).iter().collect::<Vec<_>>(),
+            [middle.shard()]
+        );
         assert!(left.announcements_wait() && left.is_congested());
         let parcel = middle.receive(left.shard()).expect("the announcement");
         assert!(matches!(parcel.items().next(), Some(Item::Wants { .. })));
-        left.push();
+        left.push(Now::ZERO);
         assert!(middle.receive(left.shard()).is_none());
         right.receive(left.shard()).expect("the filler");
-        left.push();
+        left.push(Now::ZERO);
         assert!(!left.announcements_wait());
         assert!(
             middle.receive(left.shard()).is_some(),

@@ -14,6 +14,7 @@
 //! - What the writer packs the reader unpacks: both ends are this file, so a broken parcel is our own mistake and panics.
 //! - Items come out in the order they went in.
 
+use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ConnectionId};
 use crate::interest::{Layer, Scope, Wants};
 use crate::protocol::message::{Message, Run};
@@ -26,6 +27,7 @@ pub struct Parcel {
     /// Tails of large messages, shared and not copied.
     shared: Vec<Bytes>,
     shared_bytes: usize,
+    sealed_at: Now,
 }
 
 /// One item of a parcel.
@@ -240,7 +242,20 @@ impl Parcel {
             packed,
             shared: Vec::new(),
             shared_bytes: 0,
+            sealed_at: Now::ZERO,
         }
+    }
+
+    /// Nothing is packed into it any more.
+    #[inline]
+    pub(super) fn seal(&mut self, now: Now) {
+        self.sealed_at = now;
+    }
+
+    /// When it was ready for its lane, by the clock of the shard that packed it.
+    #[inline]
+    pub fn sealed_at(&self) -> Now {
+        self.sealed_at
     }
 
     pub(super) fn into_buffer(self) -> Vec<u8> {

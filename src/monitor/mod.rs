@@ -20,12 +20,14 @@
 //! | `site` | what pages may ask; from a request to its answer |
 //! | `query` | arguments, and nats-server's words for wrong ones |
 //! | `reply` | a page on its way out |
+//! | `exposition` | metrics in the form that a scraper asks for |
 //! | `surveyor` | asks the shards |
 //! | `answers` | what the pages know, for the services of the system account |
 //! | `go_json` | times, numbers and spans as Go writes them |
 //! | `pages` | one file per page |
 
 mod answers;
+mod exposition;
 mod go_json;
 mod http2;
 mod pages;

@@ -126,7 +126,7 @@ impl Page {
 }
 
 /// nats-server's.
-const LIMIT_DEFAULT: usize = 1024;
+pub(super) const LIMIT_DEFAULT: usize = 1024;
 
 fn go_reason(kind: &IntErrorKind) -> &'static str {
     match kind {

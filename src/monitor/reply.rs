@@ -4,8 +4,8 @@ use super::seats::Asking;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
-    LOCATION,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, HeaderValue, LOCATION,
 };
 use hyper::{Response, StatusCode};
 use std::cell::Cell;
@@ -39,6 +39,7 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) content_type: &'static str,
     pub(super) body: Vec<u8>,
+    pub(super) is_gzip: bool,
     /// What comes later, for as long as it comes.
     pub(super) more: Option<Receiver<Bytes>>,
     /// Where to look instead.
@@ -61,6 +62,7 @@ impl Reply {
             status: StatusCode::OK,
             content_type,
             body: body.into(),
+            is_gzip: false,
             more: None,
             location: None,
         }
@@ -71,6 +73,7 @@ impl Reply {
             status: StatusCode::TEMPORARY_REDIRECT,
             content_type: HTML,
             body: b"Temporary Redirect\n".to_vec(),
+            is_gzip: false,
             more: None,
             location: Some(path.to_owned()),
         }
@@ -88,6 +91,7 @@ impl From<Refusal> for Reply {
             status,
             content_type: TEXT,
             body: text.into_bytes(),
+            is_gzip: false,
             more: None,
             location: None,
         }
@@ -133,6 +137,9 @@ impl Outgoing {
         } else if reply.status == StatusCode::NOT_FOUND {
             let nosniff = HeaderValue::from_static("nosniff");
             headers.insert("x-content-type-options", nosniff);
+        }
+        if reply.is_gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         if let Some(location) = reply.location
             && let Ok(location) = HeaderValue::try_from(location)

@@ -1,6 +1,7 @@
 //! What the pages may ask, and the way from a request to its answer. Counts the requests, as `/varz` shows them.
 
 use super::Facts;
+use super::exposition::negotiate;
 use super::pages;
 use super::path::{Place, base_path, place};
 use super::query::Query;
@@ -182,7 +183,7 @@ impl Site {
                     *self.requests.borrow_mut().entry(counted).or_default() += 1;
                 }
                 let page = pages::page(path, self, &query).await;
-                page.unwrap_or_else(Reply::from)
+                negotiate(page.unwrap_or_else(Reply::from), request.headers())
             }
             Place::Elsewhere(path) => match uri.query() {
                 Some(query) => Reply::elsewhere(&format!("{path}?{query}")),

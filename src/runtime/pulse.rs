@@ -4,15 +4,14 @@
 //! time between their beginnings.
 
 use crate::base::clock::Now;
-use std::time::Duration;
+use crate::base::histogram::Histogram;
 
 /// Counts since the start of the shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pulse {
     pub turns: u64,
-    /// How long turns took that had something to do: by class, see [`Pulse::turn_steps`], and in all.
-    pub turn_times: [u64; TURN_CLASSES],
-    pub busy: Duration,
+    /// How long turns took that had something to do.
+    pub turn_times: Histogram,
     /// How often it looked around before going to sleep, and how often that spared the sleep.
     pub spins: u64,
     pub spins_paid: u64,
@@ -26,24 +25,12 @@ pub struct Pulse {
     began_at: Option<Now>,
 }
 
-/// Up to 1 µs, 2 µs, 4 µs and so on; the last class has no end.
-const TURN_CLASSES: usize = 17;
-
 impl Pulse {
-    /// The upper ends of the classes of turn times but the last.
-    pub fn turn_steps() -> impl Iterator<Item = Duration> {
-        (0..TURN_CLASSES - 1).map(|class| Duration::from_nanos(1024 << class))
-    }
-
     #[inline]
     pub(super) fn turn_begins(&mut self, now: Now) {
         self.turns += 1;
         if let Some(began_at) = self.began_at {
-            let took = now.since(began_at);
-            self.busy += took;
-            let class =
-                u64::BITS - (now.nanos().saturating_sub(began_at.nanos()) >> 10).leading_zeros();
-            self.turn_times[(class as usize).min(TURN_CLASSES - 1)] += 1;
+            self.turn_times.record(began_at, now);
         }
     }
 
@@ -56,6 +43,7 @@ impl Pulse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn a_busy_turn_lasts_until_the_next_and_an_idle_one_is_not_measured() {
@@ -72,26 +60,13 @@ mod tests {
             pulse.turn_ends(at(begin), is_busy);
         }
         assert_eq!(
-            (pulse.turns, pulse.busy),
+            (pulse.turns, pulse.turn_times.sum()),
             (5, Duration::from_micros(3 + 1 + 100_499))
         );
-        let mut expected = [0; TURN_CLASSES];
-        expected[0] = 1;
-        expected[2] = 1;
-        expected[TURN_CLASSES - 1] = 1;
-        assert_eq!(pulse.turn_times, expected);
-    }
-
-    #[test]
-    fn a_class_ends_where_it_says() {
-        for (step, class) in Pulse::turn_steps().zip(0..) {
-            for (took, class) in [(step - Duration::from_nanos(1), class), (step, class + 1)] {
-                let mut pulse = Pulse::default();
-                pulse.turn_begins(Now::ZERO);
-                pulse.turn_ends(Now::ZERO, true);
-                pulse.turn_begins(Now::ZERO.after(took));
-                assert_eq!(pulse.turn_times[class], 1, "{took:?}");
-            }
+        let mut expected = Histogram::default();
+        for took in [3, 1, 100_499] {
+            expected.record(at(0), at(took));
         }
+        assert_eq!(pulse.turn_times, expected);
     }
 }

@@ -198,6 +198,10 @@ impl Client {
         self.number
     }
 
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.origin.address()
     }

@@ -6,9 +6,9 @@
 use super::close::CloseReason;
 use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ClientNumber, ConnectionId};
+use crate::base::origin::Origin;
 use crate::router::Traffic;
 use crate::wire::tls::Secured;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// One connection at one moment.
@@ -16,10 +16,12 @@ use std::time::Duration;
 pub struct ConnectionRecord {
     pub id: ConnectionId,
     pub number: ClientNumber,
-    pub address: SocketAddr,
+    pub origin: Origin,
     pub account: AccountId,
     /// Who it said it is in nats-server's words for it; empty for nobody.
     pub user: Box<str>,
+    /// It has proved that with an nkey of the configuration.
+    pub has_nkey: bool,
     pub name: Box<str>,
     pub language: Box<str>,
     pub version: Box<str>,
@@ -42,20 +44,20 @@ pub struct ConnectionRecord {
 impl ConnectionRecord {
     /// Whether somebody who looks for `text` means this connection.
     pub fn mentions(&self, text: &str) -> bool {
-        mentions(text, self.number, &[&self.name, &self.user], self.address)
+        mentions(text, self.number, &[&self.name, &self.user], &self.origin)
     }
 }
 
-/// Whether somebody who looks for `text` means a connection: it is its number, or in one of its names or its address,
-/// in capital or small letters.
-pub fn mentions(text: &str, number: ClientNumber, names: &[&str], address: SocketAddr) -> bool {
+/// Whether somebody who looks for `text` means a connection: it is its number, or in one of its names or in where it
+/// comes from, in capital or small letters.
+pub fn mentions(text: &str, number: ClientNumber, names: &[&str], origin: &Origin) -> bool {
     let is_in = |name: &str| {
         let mut parts = name.as_bytes().windows(text.len().max(1));
         text.is_empty() || parts.any(|part| part.eq_ignore_ascii_case(text.as_bytes()))
     };
     names.iter().any(|name| is_in(name))
         || text.parse() == Ok(number.0)
-        || is_in(&address.to_string())
+        || is_in(&origin.to_string())
 }
 
 /// One connection that has ended.
@@ -90,8 +92,8 @@ mod tests {
 
     #[test]
     fn a_connection_is_found_by_what_people_know_of_it() {
-        let address = ([10, 0, 0, 7], 4321).into();
-        let found = |text| mentions(text, ClientNumber(12), &["Billing", "ann"], address);
+        let origin = Origin::Network(([10, 0, 0, 7], 4321).into());
+        let found = |text| mentions(text, ClientNumber(12), &["Billing", "ann"], &origin);
         for text in ["", "bill", "LING", "ann", "12", "10.0.0.7:43", "7:4321"] {
             assert!(found(text), "{text}");
         }

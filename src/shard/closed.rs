@@ -130,6 +130,7 @@ mod tests {
     use crate::base::ids::{AccountId, ClientNumber};
     use crate::router::Traffic;
     use crate::session::record::{ConnectionRecord, SubscriptionRecord};
+    use std::net::SocketAddr;
     use std::time::Duration;
 
     fn ended(number: u64, subscriptions: usize) -> ClosedConnection {
@@ -146,9 +147,10 @@ mod tests {
             record: ConnectionRecord {
                 id: ConnectionId { slot: 0, reuse: 0 },
                 number: ClientNumber(number),
-                address: ([127, 0, 0, 1], 1).into(),
+                origin: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
                 account: AccountId::GLOBAL,
                 user: "".into(),
+                has_nkey: false,
                 name: "".into(),
                 language: "".into(),
                 version: "".into(),

@@ -25,6 +25,7 @@ pub mod survey;
 
 use crate::auth::{CertificateFacts, PasswordCheck};
 use crate::base::clock::{Now, WallClock};
+use crate::base::histogram::Histogram;
 use crate::base::ids::{AccountId, ClientNumber, ConnectionId, ShardId, ShardSet};
 use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
@@ -77,6 +78,8 @@ pub struct Shard {
     armed: Vec<Now>,
     /// Paused publishers, with the end of their pause; few, and not for long.
     paused: Vec<(Now, ConnectionId)>,
+    /// How long parcels were on their way here.
+    lane_times: Histogram,
     /// Parcels of each peer that this turn still takes in.
     to_drain: Vec<(ShardId, usize)>,
     /// Where the last answers for each peer's messages were found.
@@ -168,6 +171,7 @@ impl Shard {
             timers: BinaryHeap::new(),
             armed: Vec::new(),
             paused: Vec::new(),
+            lane_times: Histogram::default(),
             to_drain: Vec::new(),
             lane_memos: vec![Memo::default(); shards],
             second_look: Vec::new(),
@@ -375,6 +379,8 @@ impl Shard {
     pub fn drain_next(&mut self) -> bool {
         loop {
             if let Some((peer, parcel)) = self.next_parcel() {
+                self.tally.parcels += 1;
+                self.lane_times.record(parcel.sealed_at(), self.now);
                 self.unpack(peer, &parcel, false);
                 self.router.mesh.recycle(peer, parcel);
                 return true;
@@ -445,7 +451,6 @@ impl Shard {
             }
         }
         self.lane_memos[peer.index()] = memo;
-        self.tally.parcels += 1;
         self.tally.runs_from_lanes += runs;
         self.settle();
     }
@@ -505,7 +510,7 @@ impl Shard {
 
     /// Puts what is packed on the lanes; gives the shards to wake.
     pub fn push_parcels(&mut self) -> ShardSet {
-        self.router.mesh.push()
+        self.router.mesh.push(self.now)
     }
 
     /// Whether sends are allowed: not while an announcement waits for room on a lane.

@@ -13,6 +13,7 @@ pub use subjects::{Below, Branch};
 
 use super::ended::Ended;
 use super::{Seat, Shard, Snapshot};
+use crate::base::histogram::Histogram;
 use crate::base::ids::{AccountId, ClientNumber, ConnectionId, ShardId};
 use crate::base::limits::{
     SURVEYED_ACCOUNTS, SURVEYED_CONNECTIONS, SURVEYED_RECORDS, SURVEYED_SUBSCRIPTION_RECORDS,
@@ -104,6 +105,8 @@ pub enum Piece {
 pub struct Counts {
     pub snapshot: Snapshot,
     pub lanes: Vec<LaneDepth>,
+    /// How long parcels were on their way here.
+    pub lane_times: Histogram,
     pub in_lame_duck: bool,
 }
 
@@ -256,6 +259,7 @@ impl Shard {
         Counts {
             snapshot: self.snapshot(),
             lanes: mesh.peers().map(lane).collect(),
+            lane_times: self.lane_times,
             in_lame_duck: self.lame_duck.is_some(),
         }
     }
@@ -315,7 +319,7 @@ impl Shard {
                 .is_none_or(|user| user == client.user());
             let is_meant = wanted.mentioning.as_deref().is_none_or(|text| {
                 let names = [client.name(), client.user()];
-                mentions(text, client.number(), &names, client.address())
+                mentions(text, client.number(), &names, client.origin())
             });
             if is_number && is_user && is_meant {
                 ranked.push(Ranked {

@@ -107,7 +107,10 @@ fn unknown() -> String {
 
 fn host(row: &Row) -> String {
     let (ip, port) = (&row.connection.ip, row.connection.port);
-    if ip.contains(':') {
+    if port == 0 {
+        // A process behind a Unix socket has none.
+        ip.clone()
+    } else if ip.contains(':') {
         format!("[{ip}]:{port}")
     } else {
         format!("{ip}:{port}")
@@ -264,6 +267,7 @@ mod tests {
         let rows = [
             row(r#"{"cid":5,"ip":"127.0.0.1","port":38000,"name":"ann","out_msgs":161600}"#),
             row(r#"{"cid":123456,"ip":"::1","port":1,"pending_bytes":12288}"#),
+            row(r#"{"cid":7,"ip":"unix:pid=4,uid=0","port":0}"#),
         ];
         let (titles, lines) = Table::new(&rows, &wishes()).aligned(None);
         assert_eq!(
@@ -281,6 +285,7 @@ mod tests {
             lines[1]
         );
         assert!(lines[1].contains("  12.0K"), "{}", lines[1]);
+        assert!(lines[2].starts_with("unix:pid=4,uid=0 "), "{}", lines[2]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Accounts, users and TLS on the pages, beside nats-server's.
 
+use data_encoding::BASE64URL_NOPAD;
+use nkeys::KeyPair;
 use rustls::version::{TLS12, TLS13};
 use serde_json::Value;
 
@@ -97,6 +99,61 @@ fn page(server: &Server, page: &str) -> Value {
         list.sort_by_key(Value::to_string);
     }
     json
+}
+
+/// Somebody who proves with an nkey who he is.
+fn enter_with(key: &KeyPair, server: &Server) -> RawClient {
+    let mut client = server.connect();
+    let line = client.line().expect("INFO");
+    let info = line.strip_prefix(b"INFO ").expect("INFO");
+    let info: Value = serde_json::from_slice(info).expect("JSON");
+    let nonce = info["nonce"].as_str().expect("a nonce");
+    let signature = BASE64URL_NOPAD.encode(&key.sign(nonce.as_bytes()).expect("signed"));
+    let public = key.public_key();
+    let connect = format!(
+        "CONNECT {{\"verbose\":false,\"pedantic\":false,\"nkey\":\"{public}\",\"sig\":\"{signature}\"}}\r\n"
+    );
+    client.send(connect.as_bytes()).expect("it is sent");
+    client.sync().expect("he is let in");
+    client
+}
+
+#[test]
+fn users_with_nkeys_are_shown_as_nats_server_shows_them() {
+    let (ann, bob) = (KeyPair::new_user(), KeyPair::new_user());
+    let scene = |launch: Launch| {
+        let accounts = format!(
+            "accounts {{ A {{ users: [{{nkey: {}}}] }}, B {{ users: [{{nkey: {}}}] }} }}",
+            ann.public_key(),
+            bob.public_key()
+        );
+        let server = launch
+            .flags(["-m", "-1"])
+            .config_line("no_system_account: true")
+            .config_line(&accounts)
+            .start()
+            .expect("a server");
+        let guests = [enter_with(&ann, &server), enter_with(&bob, &server)];
+        drop(enter_with(&ann, &server));
+        let has_gone = || page(&server, "/connz?state=closed")["total"] == 1;
+        assert!(wait_until(PATIENCE, has_gone));
+        (server, guests)
+    };
+    let (theirs, _guests) =
+        scene(Launch::nats_server().unwrap_or_else(|missing| panic!("{missing}")));
+    for shards in [1, 2] {
+        let (ours, _guests) = scene(Launch::trunkline(shards));
+        let mut faults = Vec::new();
+        for path in [
+            "/connz",
+            "/connz?auth=1",
+            "/connz?state=closed",
+            "/connz?state=closed&auth=1",
+        ] {
+            compare(path, &page(&ours, path), &page(&theirs, path), &mut faults);
+        }
+        assert!(faults.is_empty(), "{shards} shards:\n{}", faults.join("\n"));
+    }
 }
 
 #[test]

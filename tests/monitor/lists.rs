@@ -2,13 +2,17 @@
 //! asked for, wherever their connections live.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cast::{PATIENCE, QUIET, join};
 use crate::support::http::get;
-use crate::support::{Launch, RawClient, Server, wait_until};
+use crate::support::{Folder, Launch, RawClient, Server, wait_until};
 
 fn monitored(shards: u32) -> Server {
     let launch = Launch::trunkline(shards).flags(["-m", "-1", "--max_closed_clients", "5"]);
@@ -116,6 +120,41 @@ fn one_connection_can_be_asked_for_with_all_its_subscriptions() {
             assert_eq!(found["subscriptions"], listed);
         }
     }
+}
+
+#[test]
+fn a_process_behind_a_unix_socket_is_shown_as_one() {
+    let folder = Folder::create().expect("a folder");
+    let path = folder.path().join("broker.sock");
+    let server = Launch::trunkline(2)
+        .flags(["-m", "-1"])
+        .config_line(&format!("unix_socket: {path:?}"))
+        .start()
+        .expect("a server");
+    let mut stream = UnixStream::connect(&path).expect("somebody listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    let connect = b"CONNECT {\"verbose\":false}\r\nPING\r\n";
+    stream.write_all(connect).expect("it is sent");
+    let mut lines = BufReader::new(stream).lines();
+    let greeted = lines.any(|line| line.expect("a line") == "PONG");
+    assert!(greeted);
+    let user = fs::metadata("/proc/self").expect("a process").uid();
+    let process = format!("unix:pid={},uid={user}", std::process::id());
+    let list = connections(&server, "");
+    assert_eq!(list[0]["ip"], process.as_str());
+    assert_eq!(list[0]["port"], 0);
+    let found = get(
+        server.monitor(),
+        &format!("/dashboard/connections?search={process}"),
+    );
+    assert_eq!(found.expect("a reply").json()["total"], 1);
+    drop(lines);
+    let closed = || connections(&server, "state=closed").len() == 1;
+    assert!(wait_until(PATIENCE, closed), "it has gone");
+    assert_eq!(
+        connections(&server, "state=closed")[0]["ip"],
+        process.as_str()
+    );
 }
 
 #[test]

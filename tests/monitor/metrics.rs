@@ -3,11 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read;
 use std::path::Path;
+
+use flate2::read::GzDecoder;
+use serde_json::Value;
 
 use crate::cast::join;
 use crate::dashboard::overwhelm;
-use crate::support::http::get;
+use crate::support::http::{ask, get, get_with};
 use crate::support::{Launch, Server};
 
 fn monitored(shards: u32) -> Server {
@@ -108,6 +112,11 @@ fn figures_are_those_of_the_clients() {
             .map(|(_, value)| value)
             .sum();
         assert_eq!(dropped, 1.0);
+        assert!(sum("trunkline_shard_turn_seconds_count{") > 0.0);
+        // The subscription was announced to all other shards, and a message may have followed.
+        let parcels = sum("trunkline_shard_parcels_in_total{");
+        assert!(parcels >= f64::from(shards - 1), "{parcels}");
+        assert_eq!(sum("trunkline_shard_lane_seconds_count{"), parcels);
         let lanes = samples
             .keys()
             .filter(|name| name.starts_with("trunkline_lane_parcels{"));
@@ -145,6 +154,15 @@ fn dashboards_for_the_exporter_find_their_names() {
         "gnatsd_accstatz_current_connections",
         "gnatsd_accstatz_sent_messages",
         "gnatsd_healthz_status_value",
+        "gnatsd_healthz_js_enabled_only_status",
+        "gnatsd_healthz_js_server_only_status_value",
+        "gnatsd_subsz_total",
+        "gnatsd_subsz_limit",
+        "gnatsd_subsz_server_id",
+        "gnatsd_leafz_conn_nodes_total",
+        "gnatsd_accountz_client_connections",
+        "gnatsd_accountz_subscriptions",
+        "gnatsd_accountz_is_system",
     ] {
         assert!(found.contains(name), "{name} is missing in {found:?}");
     }
@@ -194,13 +212,128 @@ fn the_documentation_lists_all_of_our_own() {
         .map(|text| text.split('{').next().unwrap_or_default().to_owned())
         .collect();
     assert_eq!(of_code, of_page);
+    // The others are listed by the page that they are made of.
+    let listed: Vec<&str> = page
+        .split('`')
+        .filter(|text| text.starts_with("gnatsd_"))
+        .collect();
+    for name in families(&samples(&server)) {
+        let is_listed = |known: &&str| match known.strip_suffix('*') {
+            Some("gnatsd_") | None => name == **known,
+            Some(start) => name.starts_with(start),
+        };
+        assert!(
+            name.starts_with("trunkline") || listed.iter().any(is_listed),
+            "{name} is not in docs/metrics.md"
+        );
+    }
+}
+
+#[test]
+fn scrapers_get_the_form_that_they_ask_for() {
+    let server = monitored(2);
+    let asked = |headers: &str| get_with(server.monitor(), "/metrics", headers).expect("a reply");
+    let older = asked("Accept: text/plain;version=0.0.4;q=1,*/*;q=0.1\r\n");
+    assert_eq!(
+        older.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let text = older.text();
+    assert!(
+        text.contains("\n# TYPE trunkline_shard_turns_total counter\ntrunkline_shard_turns_total{")
+    );
+    assert!(text.ends_with('\n') && !text.contains("# EOF"));
+    // The same samples as in the other form.
+    let names = |text: &str| -> BTreeSet<String> {
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let name = |line: &str| line.rsplit_once(' ').map(|(name, _)| name.to_owned());
+        samples.filter_map(name).collect()
+    };
+    let open_metrics = asked("Accept: application/openmetrics-text\r\n");
+    assert_eq!(names(&text), names(&open_metrics.text()));
+    assert_eq!(open_metrics.header("content-encoding"), None);
+
+    let packed = asked("Accept-Encoding: gzip\r\n");
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    let mut unpacked = String::new();
+    GzDecoder::new(&packed.body[..])
+        .read_to_string(&mut unpacked)
+        .expect("gzip");
+    assert!(unpacked.ends_with("\n# EOF\n"));
+    assert!(packed.body.len() * 4 < unpacked.len());
+    let page = get_with(server.monitor(), "/varz", "Accept-Encoding: gzip\r\n").expect("a reply");
+    assert_eq!(
+        page.header("content-encoding"),
+        None,
+        "only the metrics are"
+    );
+
+    let head = ask(server.monitor(), "HEAD", "/metrics").expect("a reply");
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(
+        head.header("content-type"),
+        open_metrics.header("content-type")
+    );
+}
+
+fn grafana_dashboard() -> Value {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/grafana-dashboard.json");
+    serde_json::from_slice(&fs::read(file).expect("the file")).expect("JSON")
+}
+
+#[test]
+fn panels_of_the_dashboard_have_a_place_of_their_own() {
+    let dashboard = grafana_dashboard();
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let (mut ids, mut cells) = (BTreeSet::new(), BTreeMap::new());
+    for panel in panels {
+        let title = panel["title"].as_str().expect("a title");
+        assert!(
+            ids.insert(panel["id"].as_u64()),
+            "{title}: its id is another's"
+        );
+        let side = |name: &str| panel["gridPos"][name].as_u64().expect("a place");
+        let (left, top) = (side("x"), side("y"));
+        assert!(left + side("w") <= 24, "{title}: too wide");
+        for x in left..left + side("w") {
+            for y in top..top + side("h") {
+                let other = cells.insert((x, y), title);
+                assert_eq!(other, None, "{title} lies on it");
+            }
+        }
+        if panel["type"] == "row" {
+            continue;
+        }
+        let unit = panel["fieldConfig"]["defaults"]["unit"].as_str();
+        let is_known = |unit| {
+            [
+                "short",
+                "ops",
+                "Bps",
+                "bytes",
+                "percent",
+                "percentunit",
+                "s",
+            ]
+            .contains(&unit)
+        };
+        assert!(unit.is_some_and(is_known), "{title}: {unit:?}");
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{title}");
+        let mut letters = BTreeSet::new();
+        for target in panel["targets"].as_array().expect("targets") {
+            let expression = target["expr"].as_str().expect("an expression");
+            assert!(
+                expression.contains("{instance=~\"$instance\"}"),
+                "{expression}"
+            );
+            assert!(letters.insert(target["refId"].as_str()), "{title}");
+        }
+    }
 }
 
 #[test]
 fn the_dashboard_asks_for_metrics_that_there_are() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/grafana-dashboard.json");
-    let dashboard: serde_json::Value =
-        serde_json::from_slice(&fs::read(file).expect("the file")).expect("JSON");
+    let dashboard = grafana_dashboard();
     let server = monitored(2);
     let samples = samples(&server);
     let found: BTreeSet<&str> = samples

@@ -182,7 +182,7 @@ fn leave_one_after_another(server: &Server) {
     };
     let mut polite = server.join(r#"{"verbose":false,"name":"polite"}"#);
     polite
-        .send(b"SUB x 1\r\nSUB y z 2\r\nPUB foo.other 2\r\nab\r\n")
+        .send(b"SUB x 1\r\nSUB y z 2\r\nUNSUB 2 7\r\nPUB foo.other 2\r\nab\r\n")
         .expect("it is sent");
     polite.sync().expect("it is taken");
     leave(polite, 1);

@@ -1,11 +1,15 @@
 //! What the simulator and the fuzz targets have found, each as the shortest dialogue that shows it.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use trunkline::base::clock::Now;
+use trunkline::base::histogram::Histogram;
 use trunkline::base::ids::{ClientNumber, ConnectionId};
 use trunkline::mesh;
 use trunkline::session::close::CloseReason;
 use trunkline::session::settings::Settings;
 use trunkline::shard::Shard;
+use trunkline::shard::survey::{Piece, Question};
 
 use super::geography;
 use super::world::{plain_settings, settings_of};
@@ -75,6 +79,18 @@ impl Room {
     fn drain_all(&mut self) {
         for shard in 0..self.shards.len() {
             self.drain(shard);
+        }
+    }
+
+    fn at(&mut self, shard: usize, micros: u64) {
+        self.shards[shard].set_now(Now::ZERO.after(Duration::from_micros(micros)));
+    }
+
+    /// How long the parcels were on their way that a shard has taken in.
+    fn lane_times(&self, shard: usize) -> Histogram {
+        match self.shards[shard].answer(&Question::Counts) {
+            Piece::Counts(counts) => counts.lane_times,
+            other => panic!("no counts: {other:?}"),
         }
     }
 
@@ -183,4 +199,51 @@ fn a_response_reaches_a_requester_in_the_slot_that_its_responder_has_elsewhere()
     room.drain_all();
     let heard = room.heard(0, requester);
     assert!(heard.ends_with("MSG in 1 2\r\nok\r\n"), "{heard}");
+}
+
+#[test]
+fn a_parcel_is_on_its_way_from_the_turn_that_packs_it_to_the_turn_that_takes_it_in() {
+    let mut room = Room::new(2);
+    let subscriber = room.join(0, true);
+    let publisher = room.join(1, true);
+    room.at(0, 100);
+    room.say(0, subscriber, "SUB a 1\r\n");
+    room.at(1, 130);
+    room.drain(1);
+    let mut expected = Histogram::default();
+    let micros = |micros| Now::ZERO.after(Duration::from_micros(micros));
+    expected.record(micros(0), micros(30));
+    assert_eq!(room.lane_times(1), expected, "an announcement is one");
+    // The lane holds eight: the other four wait in front of it, and that counts, too.
+    let mut expected = Histogram::default();
+    for message in 0..12 {
+        let packed_at = 1_000 + message * 10;
+        room.at(1, packed_at);
+        room.say(1, publisher, "PUB a 1\r\nx\r\n");
+        expected.record(micros(packed_at), micros(5_000));
+    }
+    assert!(room.shards[1].is_congested());
+    room.at(0, 5_000);
+    room.drain(0);
+    // That the shard looks at its clock again does not make them any younger.
+    room.at(1, 5_000);
+    room.drain(1);
+    room.drain(0);
+    assert_eq!(room.delivered(0), 12);
+    assert_eq!(room.lane_times(0), expected);
+}
+
+#[test]
+fn a_message_that_is_looked_at_twice_has_been_on_its_way_once() {
+    let mut room = Room::new(2);
+    let publisher = room.join(0, true);
+    let member = room.join(1, true);
+    room.say(1, member, "SUB a q 1\r\n");
+    room.drain_all();
+    room.say(0, publisher, "PUB a 1\r\nx\r\n");
+    room.say(1, member, "UNSUB 1\r\n");
+    room.drain(1);
+    let taken_in: u64 = room.lane_times(1).counts().iter().sum();
+    assert_eq!((taken_in, room.shards[1].snapshot().tally.parcels), (1, 1));
+    assert_eq!(room.shards[1].snapshot().routed.dropped_group_gone, 1);
 }

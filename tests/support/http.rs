@@ -48,6 +48,15 @@ pub(crate) fn ask(address: SocketAddr, method: &str, page: &str) -> io::Result<R
     receive(&mut stream)
 }
 
+/// Asks for a page with headers of one's own, each with its line end.
+pub(crate) fn get_with(address: SocketAddr, page: &str, headers: &str) -> io::Result<Reply> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let head = format!("GET {page} HTTP/1.0\r\nHost: monitor\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes())?;
+    receive(&mut stream)
+}
+
 /// Asks for a page over TLS, of a server whose certificate is for `localhost`.
 pub(crate) fn get_secured(
     address: SocketAddr,

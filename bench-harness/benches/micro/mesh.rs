@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use bench_harness::micro::OPERATIONS;
 use gungraun::{library_benchmark, library_benchmark_group};
+use trunkline::base::clock::Now;
 use trunkline::base::ids::{AccountId, ConnectionId};
 use trunkline::base::limits::LANE_PARCELS;
 use trunkline::interest::Scope;
@@ -61,7 +62,7 @@ impl Crossing {
                 self.left
                     .send(to, &Run::of_one(message), None, routing, std::iter::empty());
             }
-            self.left.push();
+            self.left.push(Now::ZERO);
             while let Some(parcel) = self.right.receive(from) {
                 for item in parcel.items() {
                     if let Item::Messages(carried) = black_box(item) {

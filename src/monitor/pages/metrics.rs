@@ -15,8 +15,10 @@ use super::absent::Routez;
 use super::accounts::Accstatz;
 use super::connz::account_name;
 use super::dashboard::newest_slow_consumers;
-use super::totals::{SublistStats, Totals};
+use super::subsz::Subsz;
+use super::totals::Totals;
 use super::varz::Varz;
+use crate::monitor::exposition::OPEN_METRICS;
 use crate::monitor::reply::{Refusal, Reply};
 use crate::monitor::site::Site;
 use exporter::Exporter;
@@ -27,8 +29,6 @@ use prometheus_client::registry::Registry;
 /// Slow consumers that are named.
 const SLOW_CONSUMERS_MAX: usize = 16;
 
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 pub(super) async fn page(site: &Site) -> Result<Reply, Refusal> {
     let shards = site.surveyor.counts().await?;
     let accounts = site.surveyor.scan().await?.accounts().await?;
@@ -38,10 +38,11 @@ pub(super) async fn page(site: &Site) -> Result<Reply, Refusal> {
     let mut families = Families::default();
     let mut exporter = Exporter::new(&mut families, &site.facts.info.server_id);
     exporter.add_page("varz", &Varz::new(site, &shards));
-    exporter.add_page("subsz", &SublistStats::from(totals.index));
+    exporter.add_page("subsz", &Subsz::new(site, totals.index.into()));
     exporter.add_page("routez", &Routez::new(site));
     exporter.add_connections(&sums);
-    exporter.add_accounts(&Accstatz::new(site, &accounts, true));
+    exporter.add_accounts(&Accstatz::new(site, &accounts, true), site.system_account());
+    exporter.add_leafs();
     exporter.add_health(!totals.in_lame_duck);
     own::add(&mut families, &site.facts.info.server_id, &shards, &sums);
     for one in &slow {

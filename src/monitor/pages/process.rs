@@ -28,7 +28,7 @@ pub(super) async fn vars(site: &Site) -> Result<Reply, Refusal> {
             .map(|shard| Shard {
                 shard: shard.shard.0,
                 turns: shard.pulse.turns,
-                busy_seconds: shard.pulse.busy.as_secs_f64(),
+                busy_seconds: shard.pulse.turn_times.sum().as_secs_f64(),
                 spins: shard.pulse.spins,
                 spins_paid: shard.pulse.spins_paid,
                 parks: shard.pulse.parks,

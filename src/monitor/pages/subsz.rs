@@ -3,7 +3,7 @@
 use super::connz::account_name;
 use super::totals::{SublistStats, Totals};
 use crate::monitor::go_json::{Time, pretty, text};
-use crate::monitor::query::Query;
+use crate::monitor::query::{LIMIT_DEFAULT, Query};
 use crate::monitor::reply::{JSON, Refusal, Reply};
 use crate::monitor::site::Site;
 use crate::session::record::SubscriptionRecord;
@@ -33,13 +33,9 @@ pub(super) async fn page(site: &Site, query: &Query) -> Result<Reply, Refusal> {
         }
     };
     let mut subsz = Subsz {
-        server_id: &site.facts.info.server_id,
-        now: Time(site.now()),
-        stats,
-        total: 0,
         offset: page.offset,
         limit: page.limit,
-        subscriptions_list: Vec::new(),
+        ..Subsz::new(site, stats)
     };
     if !with_list || !is_known {
         return Ok(Reply::page(JSON, pretty(&subsz)));
@@ -72,7 +68,7 @@ pub(super) async fn page(site: &Site, query: &Query) -> Result<Reply, Refusal> {
 const SUBSCRIPTIONS_MAX: usize = 1_000_000;
 
 #[derive(Debug, Serialize)]
-struct Subsz<'a> {
+pub(super) struct Subsz<'a> {
     server_id: &'a str,
     now: Time,
     #[serde(flatten)]
@@ -82,6 +78,21 @@ struct Subsz<'a> {
     limit: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     subscriptions_list: Vec<Detail<'a>>,
+}
+
+impl<'a> Subsz<'a> {
+    /// As it is for whoever wants no list.
+    pub(super) fn new(site: &'a Site, stats: SublistStats) -> Subsz<'a> {
+        Subsz {
+            server_id: &site.facts.info.server_id,
+            now: Time(site.now()),
+            stats,
+            total: 0,
+            offset: 0,
+            limit: LIMIT_DEFAULT,
+            subscriptions_list: Vec::new(),
+        }
+    }
 }
 
 /// One subscription.
@@ -113,6 +124,14 @@ impl<'a> Detail<'a> {
             msgs: record.delivered,
             max: record.limit,
             cid: record.client.0,
+        }
+    }
+
+    /// Of a connection that is gone. What it would have been limited to is forgotten, as in nats-server.
+    pub(super) fn of_closed(site: &'a Site, record: &SubscriptionRecord) -> Detail<'a> {
+        Detail {
+            max: None,
+            ..Detail::with_account(site, record)
         }
     }
 

@@ -189,10 +189,10 @@ fn a_response_is_not_passed_on_behind_too_much() {
         assert!(publish(&mut router, AccountId::GLOBAL, "a", "in"));
         let reply = reply_of(&mut router, RESPONDER);
         // One parcel fits the lane: the announcement of where responses go.
-        router.mesh.push();
+        router.mesh.push(Now::ZERO);
         for _ in 0..waiting {
             assert!(publish(&mut router, AccountId::GLOBAL, "fill", ""));
-            router.mesh.push();
+            router.mesh.push(Now::ZERO);
         }
         assert_eq!(router.mesh.waiting(), waiting);
         publish(&mut router, account_id(1), &reply, "");
@@ -206,7 +206,7 @@ fn a_response_is_not_passed_on_behind_too_much() {
             while let Some(parcel) = there.receive(router.mesh.shard()) {
                 passed_on += parcel.items().filter(is_response).count();
             }
-            router.mesh.push();
+            router.mesh.push(Now::ZERO);
         }
         assert_eq!(passed_on, usize::from(is_passed_on));
     }

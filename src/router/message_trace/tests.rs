@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::account::Accounts;
+use crate::base::clock::Now;
 use crate::base::ids::ConnectionId;
 use crate::base::limits::QUEUE_HOPS_MAX;
 use crate::config::Options;
@@ -112,7 +113,7 @@ impl Routers {
     }
 
     fn push(&mut self, shard: usize) {
-        self.all[shard].mesh.push();
+        self.all[shard].mesh.push(Now::ZERO);
     }
 
     /// Takes in what has come over all lanes of a shard.

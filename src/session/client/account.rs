@@ -218,7 +218,7 @@ impl Client {
         };
         ClientInfo {
             start: client_info::rfc3339(settings.wall.at(self.started)),
-            host: self.address().ip().to_canonical().to_string(),
+            host: self.origin.host(),
             id: self.number.0,
             user: self.user().to_owned(),
             name: options.name.clone(),

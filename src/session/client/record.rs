@@ -14,9 +14,10 @@ impl Client {
         ConnectionRecord {
             id: self.id,
             number: self.number,
-            address: self.address(),
+            origin: self.origin.clone(),
             account: self.account(),
             user: self.user().into(),
+            has_nkey: matches!(self.identity.name, Some(Name::Nkey(_))),
             name: self.options.name.as_str().into(),
             language: self.options.lang.as_str().into(),
             version: self.options.version.as_str().into(),

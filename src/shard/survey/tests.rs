@@ -218,7 +218,7 @@ fn a_record_says_what_happened_and_when() {
         (at(1), at(3), Duration::from_secs(2))
     );
     assert_eq!(
-        (fresh.address, fresh.subscriptions),
+        (fresh.origin.address(), fresh.subscriptions),
         (SocketAddr::from(([10, 0, 0, 9], 77)), 1)
     );
 

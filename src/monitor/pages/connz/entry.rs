@@ -68,6 +68,8 @@ pub(super) struct Entry<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     subscriptions_list_detail: Vec<Detail<'a>>,
     #[serde(skip_serializing_if = "str::is_empty")]
+    issuer_key: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     name_tag: &'a str,
 }
 
@@ -94,6 +96,8 @@ impl<'a> Entry<'a> {
         let mut entry = Entry::new(site, shown, &closed.record, closed.stopped_at);
         entry.stop = Some(Time(site.time_of_day(closed.stopped_at)));
         entry.reason = closed.reason.to_string();
+        // nats-server shows it to whoever asks.
+        entry.issuer_key = issuer_key(site, &closed.record);
         if closed.record.account == AccountId::GLOBAL {
             // nats-server keeps no name for it.
             entry.name_tag = "";
@@ -103,9 +107,7 @@ impl<'a> Entry<'a> {
             Subscriptions::None => {}
             Subscriptions::Subjects => entry.subscriptions_list = subjects(subscriptions),
             Subscriptions::Detail => {
-                let details = subscriptions
-                    .iter()
-                    .map(|one| Detail::with_account(site, one));
+                let details = subscriptions.iter().map(|one| Detail::of_closed(site, one));
                 entry.subscriptions_list_detail = details.collect();
             }
         }
@@ -128,8 +130,8 @@ impl<'a> Entry<'a> {
             cid: record.number.0,
             kind: "Client",
             protocol: "nats",
-            ip: record.address.ip().to_canonical().to_string(),
-            port: record.address.port(),
+            ip: record.origin.host(),
+            port: record.origin.address().port(),
             start: Time(site.time_of_day(record.started_at)),
             last_activity: Time(site.time_of_day(record.active_at)),
             stop: None,
@@ -155,6 +157,11 @@ impl<'a> Entry<'a> {
             account,
             subscriptions_list: Vec::new(),
             subscriptions_list_detail: Vec::new(),
+            issuer_key: if shown.auth {
+                issuer_key(site, record)
+            } else {
+                ""
+            },
             name_tag,
         }
     }
@@ -176,6 +183,15 @@ impl PeerCert {
             spki_sha256: hex(&certificate.key_sha256),
             cert_sha256: hex(&certificate.sha256),
         }
+    }
+}
+
+/// Who vouches for an nkey: without JWTs its account.
+fn issuer_key<'a>(site: &'a Site, record: &ConnectionRecord) -> &'a str {
+    if record.has_nkey {
+        account_name(site, record.account)
+    } else {
+        ""
     }
 }
 

@@ -41,7 +41,7 @@ export async function connections() {
       one.cid, [one.name || "–", "left long"], one.pending_bytes ? bar(share, bytes(one.pending_bytes)) : "0 B",
       count(one.in_msgs), count(one.out_msgs), count(one.subscriptions), shorter(one.rtt), one.reason || one.idle,
       [one.authorized_user || "–", "left long"], [one.account || "$G", "left long"],
-      [`${one.ip}:${one.port}`, "left"], [[one.lang, one.version].filter(Boolean).join(" ") || "–", "left"],
+      [one.port ? `${one.ip}:${one.port}` : one.ip, "left"], [[one.lang, one.version].filter(Boolean).join(" ") || "–", "left"],
     ]);
   }));
   const more = list.length === LIMIT;

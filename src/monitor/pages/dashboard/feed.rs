@@ -81,8 +81,9 @@ struct Shard {
     out_msgs: u64,
     busy_us: u64,
     turns: u64,
-    /// By classes, see [`crate::runtime::pulse::Pulse::turn_steps`].
+    /// By classes, see [`crate::base::histogram::Histogram::steps`].
     turn_times: Vec<u64>,
+    lane_times: Vec<u64>,
     /// Parcels that found their lane full.
     waiting: usize,
 }
@@ -120,9 +121,10 @@ impl Shard {
             connections: snapshot.connections,
             in_msgs: snapshot.routed.published.messages,
             out_msgs: snapshot.routed.delivered.messages,
-            busy_us: u64::try_from(shard.pulse.busy.as_micros()).unwrap_or(u64::MAX),
+            busy_us: u64::try_from(shard.pulse.turn_times.sum().as_micros()).unwrap_or(u64::MAX),
             turns: shard.pulse.turns,
-            turn_times: shard.pulse.turn_times.to_vec(),
+            turn_times: shard.pulse.turn_times.counts().to_vec(),
+            lane_times: shard.counts.lane_times.counts().to_vec(),
             waiting: shard.counts.lanes.iter().map(|lane| lane.waiting).sum(),
         }
     }

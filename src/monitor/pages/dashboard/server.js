@@ -14,7 +14,7 @@ const rates = new Chart(at("rates"), "Messages per second", largest => {
   };
 });
 
-// A class of turns ends at twice the time of the one before, the first at 1.024 µs.
+// A class of times ends at twice the time of the one before, the first at 1.024 µs.
 const classEnd = index => 1.024e-6 * 2 ** index;
 
 const turns = new Chart(at("turns"), "Time of a turn", largest => {
@@ -27,12 +27,20 @@ const turns = new Chart(at("turns"), "Time of a turn", largest => {
   };
 });
 
-// The end of the class in which a share of the turns is, or null if there was no turn.
+// The end of the class in which a share of the times is, or null if there was none.
 function quantile(classes, share) {
-  const all = classes.reduce((sum, turns) => sum + turns, 0);
+  const all = classes.reduce((sum, times) => sum + times, 0);
   if (!all) return null;
   let left = Math.max(1, Math.ceil(all * share));
-  return classEnd(classes.findIndex(turns => (left -= turns) <= 0));
+  return classEnd(classes.findIndex(times => (left -= times) <= 0));
+}
+
+// The last class has no end.
+function bound(classes, share) {
+  const end = quantile(classes, share);
+  const last = classEnd(classes.length - 2);
+  if (end === null) return "–";
+  return end > last ? "> " + span(last) : "≤ " + span(end);
 }
 
 let last = null;
@@ -56,19 +64,19 @@ export function show(event) {
   for (const name of ["in_msgs", "out_msgs", "dropped"]) say(name, count(Math.round(rate(event[name], before[name]))), "/s");
   for (const name of ["in_bytes", "out_bytes"]) say(name, bytes(rate(event[name], before[name])), "/s");
   rates.add([rate(event.in_msgs, before.in_msgs), rate(event.out_msgs, before.out_msgs)]);
-  const lately = event.shards.map((shard, index) => {
+  const since = name => event.shards.map((shard, index) => {
     const then = before.shards[index] || shard;
-    return shard.turn_times.map((turns, place) => Math.max(0, turns - then.turn_times[place]));
+    return shard[name].map((times, place) => Math.max(0, times - then[name][place]));
   });
+  const [lately, onLanes] = [since("turn_times"), since("lane_times")];
   const together = lately.reduce((sums, classes) => sums.map((sum, place) => sum + classes[place]));
   turns.add([quantile(together, 0.5), quantile(together, 0.99)]);
   at("shards").replaceChildren(...event.shards.map((shard, index) => {
     const then = before.shards[index] || shard;
     const work = Math.min(1, rate(shard.busy_us, then.busy_us) / 1e6);
-    const slowest = quantile(lately[index], 0.99);
     return row([
       index, [bar(work, percent(work)), "left"], count(Math.round(rate(shard.turns, then.turns))),
-      slowest === null ? "–" : "≤ " + span(slowest), count(Math.round(rate(shard.in_msgs, then.in_msgs))),
+      bound(lately[index], 0.99), bound(onLanes[index], 0.99), count(Math.round(rate(shard.in_msgs, then.in_msgs))),
       count(Math.round(rate(shard.out_msgs, then.out_msgs))), count(shard.connections), [count(shard.waiting), shard.waiting ? "bad" : ""],
     ]);
   }));

@@ -93,8 +93,9 @@ impl<'a> Exporter<'a> {
         }
     }
 
-    /// The figures of `/accstatz`, by account.
-    pub(super) fn add_accounts(&mut self, page: &impl Serialize) {
+    /// The figures of `/accstatz` and `/accountz`, by account. The limits of accounts that `/accountz` takes from JWTs are
+    /// left out: there are none.
+    pub(super) fn add_accounts(&mut self, page: &impl Serialize, system_account: &str) {
         let json = serde_json::to_value(page).unwrap_or_default();
         for account in json["account_statz"].as_array().into_iter().flatten() {
             let text = |key: &str| account[key].as_str().unwrap_or_default().to_owned();
@@ -116,17 +117,47 @@ impl<'a> Exporter<'a> {
                 let name = format!("{SYSTEM}_accstatz_{key}");
                 self.gauge(&name, key, labels, value.as_f64().unwrap_or_default());
             }
+            let is_system = f64::from(text("acc") == system_account);
+            let number = |key: &str| account[key].as_f64().unwrap_or_default();
+            for (key, value) in [
+                ("client_connections", number("conns")),
+                ("leafnode_connections", number("leafnodes")),
+                ("subscriptions", number("num_subscriptions")),
+                ("is_system", is_system),
+                ("complete", 1.0),
+                ("expired", 0.0),
+                ("jetstream_enabled", 0.0),
+            ] {
+                let mut labels = self.labels();
+                labels.push(("account_id", text("acc")));
+                labels.push(("account_name", text("name")));
+                let name = format!("{SYSTEM}_accountz_{key}");
+                self.gauge(&name, key, labels, value);
+            }
         }
     }
 
     /// 0 is well, as the exporter has it.
     pub(super) fn add_health(&mut self, is_well: bool) {
         let (status, text) = if is_well { (0.0, "ok") } else { (1.0, "error") };
-        let name = format!("{SYSTEM}_healthz_status");
-        self.gauge(&name, "status", self.labels(), status);
-        let mut labels = self.labels();
-        labels.push(("value", text.to_owned()));
-        self.gauge(&format!("{name}_value"), "status", labels, 1.0 - status);
+        // Without JetStream, asking for its health is asking for nothing more.
+        for endpoint in [
+            "healthz",
+            "healthz_js_enabled_only",
+            "healthz_js_server_only",
+        ] {
+            let name = format!("{SYSTEM}_{endpoint}_status");
+            self.gauge(&name, "status", self.labels(), status);
+            let mut labels = self.labels();
+            labels.push(("value", text.to_owned()));
+            self.gauge(&format!("{name}_value"), "status", labels, 1.0 - status);
+        }
+    }
+
+    /// There are none.
+    pub(super) fn add_leafs(&mut self) {
+        let name = format!("{SYSTEM}_leafz_conn_nodes_total");
+        self.gauge(&name, "nodes_total", self.labels(), 0.0);
     }
 
     fn gauge(&mut self, name: &str, help: &str, labels: Labels, value: f64) {

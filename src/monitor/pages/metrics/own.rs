@@ -1,9 +1,9 @@
 //! The broker's own metrics, by shard. `docs/metrics.md` says what each is for.
 
 use super::family::{Families, Labels, Value, classes, figure};
+use crate::base::histogram::Histogram;
 use crate::monitor::go_json::text;
 use crate::monitor::surveyor::ShardCounts;
-use crate::runtime::pulse::Pulse;
 use crate::session::close::CloseReason;
 use crate::session::slow_consumer::SlowConsumer;
 use crate::shard::survey::{PENDING_STEPS, Sums};
@@ -199,23 +199,23 @@ fn add_pulse(families: &mut Families, shard: &ShardCounts) {
         &full("busy_seconds"),
         "Time spent in turns that had something to do",
         of(shard),
-        Value::Seconds(pulse.busy.as_secs_f64()),
+        Value::Seconds(pulse.turn_times.sum().as_secs_f64()),
     );
     families.add(
         &full("turn_seconds"),
         "How long turns took that had something to do",
         of(shard),
-        Value::Histogram {
-            sum: pulse.busy.as_secs_f64(),
-            classes: classes(
-                Pulse::turn_steps().map(|step| step.as_secs_f64()),
-                &pulse.turn_times,
-            ),
-        },
+        times(&pulse.turn_times),
     );
 }
 
 fn add_lanes(families: &mut Families, shard: &ShardCounts) {
+    families.add(
+        &full("lane_seconds"),
+        "How long parcels were on their way to the shard: from the beginning of the turn that packed them to that of the turn that took them in",
+        of(shard),
+        times(&shard.counts.lane_times),
+    );
     for lane in &shard.counts.lanes {
         let here = shard.shard.to_string();
         let there = lane.peer.to_string();
@@ -231,6 +231,14 @@ fn add_lanes(families: &mut Families, shard: &ShardCounts) {
             vec![("from", here), ("to", there)],
             Value::Gauge(figure(lane.waiting as u64)),
         );
+    }
+}
+
+fn times(histogram: &Histogram) -> Value {
+    let steps = Histogram::steps().map(|step| step.as_secs_f64());
+    Value::Histogram {
+        sum: histogram.sum().as_secs_f64(),
+        classes: classes(steps, histogram.counts()),
     }
 }
 
