@@ -81,6 +81,8 @@ mod log_is_reopened;
 mod log_is_rotated;
 #[path = "behaviour/log_lines_as_json.rs"]
 mod log_lines_as_json;
+#[path = "behaviour/log_lines_for_the_journal.rs"]
+mod log_lines_for_the_journal;
 #[path = "behaviour/log_on_a_full_disk.rs"]
 mod log_on_a_full_disk;
 #[path = "behaviour/many_subscriptions_come_and_go.rs"]

@@ -5,12 +5,15 @@
 
 use super::doorbell::Doorbells;
 use super::ring::{self, Ring};
+use super::thread;
 use rustix::process::{Resource, getrlimit};
 use std::fmt;
 use std::io;
 
 /// What glommio asks of `RLIMIT_MEMLOCK`.
 const MEMLOCK_MIN: u64 = 512 * 1024;
+/// What suffices for every shard beyond that; some need less (docs/operations.md, sizing).
+const MEMLOCK_OF_SHARD: u64 = 768 * 1024;
 /// The kernel that has all the features.
 const KERNEL_MIN: (u32, u32) = (6, 1);
 
@@ -81,7 +84,14 @@ fn memlock() -> Finding {
     let is_enough = limit.is_none_or(|limit| limit >= MEMLOCK_MIN);
     let found = limit.map_or_else(
         || "unlimited".to_owned(),
-        |limit| format!("{} KiB", limit / 1024),
+        |limit| {
+            let enough_for = match limit.saturating_sub(MEMLOCK_MIN) / MEMLOCK_OF_SHARD {
+                0 => "hardly enough for a shard".to_owned(),
+                1 => "enough for 1 shard".to_owned(),
+                shards => format!("enough for {shards} shards"),
+            };
+            format!("{} KiB, {enough_for}", limit / 1024)
+        },
     );
     Finding {
         what: "memlock",
@@ -122,7 +132,8 @@ pub fn remedy(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::ENOSYS) => "this kernel has no io_uring, or a seccomp filter hides it: use Linux \
             6.1 or newer; in a container allow io_uring_setup, io_uring_enter and \
-            io_uring_register in the seccomp profile"
+            io_uring_register in the seccomp profile (podman run --security-opt \
+            seccomp=PROFILE.json; docs/operations.md says how to make one)"
             .to_owned(),
         Some(libc::EPERM | libc::EACCES) => match disabled_by_sysctl() {
             Some(level) => format!(
@@ -132,14 +143,16 @@ pub fn remedy(error: &io::Error) -> String {
             ),
             None => "a seccomp filter or security module forbids io_uring: in a container, allow \
                 io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile (docker \
-                run --security-opt seccomp=PROFILE.json)"
+                run --security-opt seccomp=PROFILE.json; \
+                docs/operations.md says how to make one)"
                 .to_owned(),
         },
         Some(libc::EINVAL) => "this kernel's io_uring lacks SINGLE_ISSUER, DEFER_TASKRUN or provided \
             buffer rings: use Linux 6.1 or newer"
             .to_owned(),
-        Some(libc::ENOMEM) => "no memory may be locked for the ring: raise RLIMIT_MEMLOCK (`ulimit \
-            -l`, systemd's LimitMEMLOCK=)"
+        Some(libc::ENOMEM) => "no more memory may be locked: run fewer shards, or raise what this \
+            user may lock, in all that it runs, with `ulimit -l`, in limits.conf, with systemd's \
+            LimitMEMLOCK=, or with docker run --ulimit memlock=-1"
             .to_owned(),
         Some(libc::EMFILE | libc::ENFILE) => "out of file descriptors: raise `ulimit -n`".to_owned(),
         _ => "this error is not known here; please report it".to_owned(),
@@ -153,10 +166,16 @@ fn disabled_by_sysctl() -> Option<u32> {
 }
 
 fn cores() -> Finding {
-    let cores = super::thread::cores().len();
+    let cores = thread::cores().len();
+    let quota = if thread::has_quota() {
+        let allowed = thread::cores_allowed();
+        format!(", the cgroup's quota is that of {allowed}: shards are not pinned")
+    } else {
+        String::new()
+    };
     Finding {
         what: "cores",
-        found: format!("{cores} in the affinity mask"),
+        found: format!("{cores} in the affinity mask{quota}"),
         remedy: (cores == 0).then(|| "no core may be used: look at taskset and cpusets".to_owned()),
     }
 }

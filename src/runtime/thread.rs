@@ -165,6 +165,17 @@ pub fn cores() -> Vec<CoreId> {
     core_affinity::get_core_ids().unwrap_or_default()
 }
 
+/// How many of these it may use at a time, within its cgroup's quota; at least one.
+pub fn cores_allowed() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Whether a quota allows fewer cores than the affinity mask has. It says how much time, not which cores: whoever else has one starts
+/// counting at the first core too.
+pub fn has_quota() -> bool {
+    cores_allowed() < cores().len()
+}
+
 /// Starts the clock that all shards share.
 pub fn start_clock() -> Clock {
     Clock::start()

@@ -16,6 +16,7 @@ use crate::runtime::thread::{self, Common, Doorway, Patience, Reports};
 use crate::session::settings::Settings;
 use crate::shard::Shard;
 use crate::wire::opening::Entrance;
+use core_affinity::CoreId;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::sync::Arc;
@@ -77,13 +78,7 @@ pub(super) fn spawn(
         account_changes: account_changes.clone(),
         entrance,
     };
-    let mut cores = thread::cores();
-    if cores.len() < usize::from(count) {
-        let have = cores.len();
-        let text = format!("{count} shards on {have} cores: the shards are not pinned");
-        logger.log(Record::new(Level::Warn, text));
-        cores.clear();
-    }
+    let cores = cores_to_pin(count, logger);
     let mut doorway = Some(doorway);
     let mut shards = Vec::new();
     for (index, (mesh, mailbox)) in mesh::build(count, LANE_PARCELS)
@@ -109,12 +104,29 @@ pub(super) fn spawn(
 
 /// One shard per core that the process may use, within its cgroup's quota, unless told otherwise.
 fn shard_count(options: &Options) -> u8 {
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
     let count = options
         .shards
-        .map_or(available, usize::from)
+        .map_or_else(thread::cores_allowed, usize::from)
         .clamp(1, SHARDS_MAX);
     u8::try_from(count).unwrap_or(1)
+}
+
+/// A core for each shard; none at all where there are too few, or where others may have been given the same ones.
+fn cores_to_pin(count: u8, logger: &Logger) -> Vec<CoreId> {
+    let cores = thread::cores();
+    let have = cores.len();
+    if have < usize::from(count) {
+        let text = format!("{count} shards on {have} cores: the shards are not pinned");
+        logger.log(Record::new(Level::Warn, text));
+        return Vec::new();
+    }
+    if thread::has_quota() {
+        let quota = thread::cores_allowed();
+        let text = format!("A quota of {quota} of {have} cores: the shards are not pinned");
+        logger.log(Record::new(Level::Info, text));
+        return Vec::new();
+    }
+    cores
 }
 
 fn forward_signals(to: Sender<Message>) -> std::io::Result<()> {

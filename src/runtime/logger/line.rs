@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 
-use super::output::Output;
+use super::output::{self, Output};
 use crate::base::ids::ShardId;
 use crate::base::log::{Level, Record};
 use crate::config::{LogFormat, Options};
@@ -33,6 +33,8 @@ pub(super) struct Form {
     /// None when lines carry no time.
     pub(super) stamp: Option<Stamp>,
     pub(super) coloured: bool,
+    /// Lines begin with their level, for systemd's journal, which takes it off again.
+    pub(super) for_journal: bool,
     pub(super) format: LogFormat,
 }
 
@@ -43,12 +45,16 @@ impl Form {
             pid: std::process::id(),
             stamp: options.logtime.then(|| Stamp::new(options.logtime_utc)),
             coloured: matches!(output, Output::Stderr) && std::io::stderr().is_terminal(),
+            for_journal: matches!(output, Output::Stderr) && output::stderr_is_journal(),
             format: options.log_format,
         }
     }
 
     /// Appends one whole line. A text's own last line end is not doubled, as in Go's `log`.
     pub(super) fn push_line(&mut self, block: &mut String, entry: &Entry) {
+        if self.for_journal {
+            let _ = write!(block, "<{}>", journal_priority(entry.record.level));
+        }
         match self.format {
             LogFormat::Text => self.push_text(block, entry),
             LogFormat::Json => block.push_str(&self.object(entry)),
@@ -163,6 +169,17 @@ fn colour(level: Level) -> &'static str {
         Level::Info => "32",
         Level::Debug => "36",
         Level::Trace => "33",
+    }
+}
+
+/// The level as `sd-daemon(3)` counts them.
+fn journal_priority(level: Level) -> u8 {
+    match level {
+        Level::Fatal => 2,
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
     }
 }
 

@@ -8,6 +8,8 @@
 )]
 
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::{env, fs};
 
 use super::log_file::LogFile;
 use super::syslog::Syslog;
@@ -57,4 +59,14 @@ impl Output {
             Output::Stderr | Output::Syslog(_) => BLOCK_BYTES_MAX,
         }
     }
+}
+
+/// Whether systemd has connected standard error to its journal: it says so in the environment, which may be that of a parent whose standard
+/// error was another.
+pub(super) fn stderr_is_journal() -> bool {
+    let Ok(stream) = env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    fs::metadata("/proc/self/fd/2")
+        .is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
 }

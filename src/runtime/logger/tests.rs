@@ -35,6 +35,7 @@ fn form(format: LogFormat) -> Form {
         pid: 42,
         stamp: Some(Stamp::new(true)),
         coloured: false,
+        for_journal: false,
         format,
     }
 }
@@ -342,6 +343,7 @@ fn a_stuck_reader_costs_lines_and_not_time() {
         pid: 1,
         stamp: None,
         coloured: false,
+        for_journal: false,
         format: LogFormat::Text,
     };
     let writer = Writer::new(orders, shared, output, form);
