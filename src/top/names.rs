@@ -58,10 +58,8 @@ impl Names {
         })
     }
 
-    /// Has the addresses of all rows looked up that have not been yet, and tells the state what has become known. Says whether
-    /// there is anything new.
+    /// Tells the state what has become known. Says whether there is anything new.
     pub(super) fn tell(&mut self, state: &mut State) -> bool {
-        self.ask(state);
         let mut known = Vec::new();
         while let Ok(answer) = self.answers.try_recv() {
             known.extend(self.taken(answer));
@@ -73,7 +71,7 @@ impl Names {
         is_new
     }
 
-    /// The same, but waits as long as answers keep coming.
+    /// Asks and tells, and waits as long as answers keep coming.
     pub(super) fn tell_all(&mut self, state: &mut State) {
         self.ask(state);
         let mut known = Vec::new();
@@ -86,7 +84,8 @@ impl Names {
         state.learn(known);
     }
 
-    fn ask(&mut self, state: &State) {
+    /// Has the addresses of all rows looked up that have not been yet.
+    pub(super) fn ask(&mut self, state: &State) {
         for row in state.rows() {
             let Ok(address) = row.connection.ip.parse() else {
                 continue;

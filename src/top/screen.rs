@@ -70,6 +70,9 @@ impl View {
                 }
             }
             if self.state.wishes.with_names {
+                if is_stale {
+                    self.names.ask(&self.state);
+                }
                 is_stale |= self.names.tell(&mut self.state);
             }
             if is_stale {

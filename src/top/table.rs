@@ -51,7 +51,7 @@ const fn text(
 
 /// Who it is. The columns are in nats-top's order, with the account and the rates beside what they belong to.
 const IDENTITY: &[Column] = &[
-    text("HOST", 47, 0, |row, wishes| host(row, wishes)),
+    text("HOST", 47, 0, host),
     number("CID", 1, |row, _| row.connection.cid.to_string()),
     text("NAME", 24, 2, |row, _| row.connection.name.clone()),
     text("ACCOUNT", 16, 10, |row, _| {
