@@ -337,8 +337,9 @@ fn hosts_have_their_names() {
     let has_name = addresses.any(|address| address == Some("127.0.0.1"));
     for server in servers() {
         let _ann = client(&server, "ann", 0);
+        let url = url(&server);
         let shown = |more: &[&str]| {
-            let words = [&[&*url(&server), "-o", "-", "-d", "0.1"], more].concat();
+            let words = [&[&*url, "-o", "-", "-d", "0.1"], more].concat();
             written(&words).contains("\n127.0.0.1:")
         };
         assert!(shown(&[]));
