@@ -275,6 +275,9 @@ fn base_of_url(url: &str) -> Result<String, Refusal> {
     if authority.host().is_empty() {
         return Err(mistake("it has no host"));
     }
+    if authority.as_str().ends_with(':') {
+        return Err(mistake("it has no port behind the colon"));
+    }
     if uri.query().is_some() {
         return Err(mistake("it must hold no query"));
     }
@@ -328,6 +331,8 @@ mod tests {
             "http://",
             "http://a b",
             "x?y=1",
+            "x:",
+            "http://x:/nats",
             "-m 0",
             "-m 70000",
         ] {
