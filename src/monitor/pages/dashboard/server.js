@@ -98,7 +98,8 @@ function tell(event) {
   write(at("about"), `up ${shorter(event.uptime)} · trunkline ${event.version}`);
   write(at("heard"), clock(new Date()));
   if (!event.lame_duck) put("live", "live", "");
-  else put("lame", "lame duck mode", `Lame duck mode: the server takes no new clients and sends away those it has. ${count(event.connections)} left.`);
+  // How many are left is told below: a banner that changed every second would be read aloud every second.
+  else put("lame", "lame duck mode", "Lame duck mode: the server takes no new clients and sends away those it has.");
 }
 
 // Nothing comes any more; `why` is the server's own word, if it had one.
