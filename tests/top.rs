@@ -311,6 +311,10 @@ fn a_live_view_in_a_terminal() {
         terminal.shows("the reverse", before("  ann ", "  bob "));
         terminal.press("s");
         terminal.shows("subscriptions", |text| text.contains("bob.0"));
+        terminal.press(" ");
+        terminal.shows("what moves in a second", |text| text.contains("MSGS_TO/S"));
+        terminal.press(" ");
+        terminal.shows("sums again", |text| !text.contains("MSGS_TO/S"));
         terminal.press("?");
         terminal.shows("the help", |text| text.contains("sort connections by NAME"));
         terminal.press(" ");
@@ -323,6 +327,23 @@ fn a_live_view_in_a_terminal() {
         terminal.press("q");
         assert_eq!(terminal.exit_status().code(), Some(0));
         terminal.gives_back();
+    }
+}
+
+#[test]
+fn hosts_have_their_names() {
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let mut addresses = hosts.lines().map(|line| line.split_whitespace().next());
+    let has_name = addresses.any(|address| address == Some("127.0.0.1"));
+    for server in servers() {
+        let _ann = client(&server, "ann", 0);
+        let url = url(&server);
+        let shown = |more: &[&str]| {
+            let words = [&[&*url, "-o", "-", "-d", "0.1"], more].concat();
+            written(&words).contains("\n127.0.0.1:")
+        };
+        assert!(shown(&[]));
+        assert_eq!(shown(&["-lookup"]), !has_name, "{hosts}");
     }
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, HeaderValue, LOCATION,
+    CONTENT_TYPE, HeaderValue, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use std::cell::Cell;
@@ -30,7 +30,7 @@ pub(super) const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 pub(super) const EVENTS: &str = "text/event-stream";
 
 /// Our own pages need nothing from anywhere else, and nothing that gets into them may fetch anything.
-const OWN_ONLY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; \
+const OWN_ONLY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
                         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What a page has come to.
@@ -127,16 +127,20 @@ impl Outgoing {
         *response.status_mut() = reply.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+        // Clients choose names: whatever is in them, a page is what it says it is.
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if reply.content_type == JSON {
             let everybody = HeaderValue::from_static("*");
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, everybody);
-        } else if reply.content_type == HTML {
-            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(OWN_ONLY));
         } else if reply.content_type == EVENTS {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        } else if reply.status == StatusCode::NOT_FOUND {
-            let nosniff = HeaderValue::from_static("nosniff");
-            headers.insert("x-content-type-options", nosniff);
+        } else if matches!(reply.content_type, HTML | CSS | JAVASCRIPT) {
+            // After an upgrade, a page has the files that belong to it.
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
+        if reply.content_type == HTML {
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(OWN_ONLY));
+            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         }
         if reply.is_gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));

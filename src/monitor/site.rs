@@ -46,7 +46,7 @@ struct Load {
 }
 
 /// Each asks every shard once a second.
-const WATCHERS_MAX: usize = 32;
+pub(super) const WATCHERS_MAX: usize = 32;
 
 /// Somebody who watches the dashboard.
 #[derive(Debug)]

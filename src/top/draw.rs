@@ -105,7 +105,8 @@ n NUMBER Enter   ask for so many connections, also the flag -n. The server
 r                reverse the order
 s                show subscriptions, or not
 b                bytes in full, or with units
-space            ask now
+d                hosts by name where they have one, also the flag -lookup
+space            what connections move in a second, or have moved in all
 arrows, page up, page down, home, end
                  move through the connections
 q                quit
@@ -138,7 +139,7 @@ mod tests {
         let lines = drawn(&looked_at(), &Input::default(), 80, 24);
         let mut expected = vec![
             "NATS server version 2.15.1  main  (uptime: 3m34s)",
-            "Server:",
+            "Server: NA",
             "  Load: CPU: 58.2%  Memory: 8.2M  Slow Consumers: 2  Subscriptions: 3",
             "  In:  Msgs: 2.0M  Bytes: 1.9M  Msgs/Sec: 1.0M  Bytes/Sec: 976.6K",
             "  Out: Msgs: 2.0M  Bytes: 1.9M  Msgs/Sec: 1.0M  Bytes/Sec: 976.6K",

@@ -96,7 +96,8 @@ impl Input {
                 wishes.with_subscriptions = !wishes.with_subscriptions;
                 return Outcome::Ask;
             }
-            KeyCode::Char(' ') => return Outcome::Ask,
+            KeyCode::Char('d') => wishes.with_names = !wishes.with_names,
+            KeyCode::Char(' ') => wishes.as_rates = !wishes.as_rates,
             KeyCode::Down | KeyCode::Char('j') => self.scroll += 1,
             KeyCode::Up | KeyCode::Char('k') => self.scroll = self.scroll.saturating_sub(1),
             KeyCode::PageDown => self.scroll += page,
@@ -268,14 +269,18 @@ mod tests {
         assert_eq!(hand.write("b"), Outcome::Nothing);
         assert_eq!(hand.write("s"), Outcome::Ask);
         assert_eq!(hand.write("r"), Outcome::Ask);
-        assert_eq!(hand.write(" "), Outcome::Ask);
+        assert_eq!(hand.write(" "), Outcome::Nothing);
+        assert_eq!(hand.write("d"), Outcome::Nothing);
         let Wishes {
             raw_bytes,
             with_subscriptions,
             is_reversed,
+            with_names,
+            as_rates,
             ..
         } = hand.wishes;
         assert!(raw_bytes && with_subscriptions && is_reversed);
+        assert!(with_names && as_rates);
         hand.write("?");
         assert_eq!(hand.input.mode, Mode::Help);
         assert_eq!(hand.write("s"), Outcome::Nothing, "any key leaves the help");

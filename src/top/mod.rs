@@ -8,6 +8,7 @@
 //! | `request` | the words of the command line |
 //! | `fetch` | the thread that reads pages |
 //! | `sample` | what the pages say |
+//! | `names` | the threads that look up what addresses are called |
 //! | `state` | samples become rates, rows and their order |
 //! | `summary`, `table`, `figure` | lines, cells and numbers as text |
 //! | `snapshot` | the text that `-o` writes |
@@ -17,6 +18,7 @@ mod draw;
 mod fetch;
 mod figure;
 mod input;
+mod names;
 mod request;
 mod sample;
 mod screen;
@@ -26,6 +28,7 @@ mod summary;
 mod table;
 
 use fetch::Fetcher;
+use names::Names;
 use request::{Output, Refusal, Request};
 use state::State;
 use std::io::{self, IsTerminal, Write};
@@ -63,7 +66,7 @@ fn follow(request: &Request) -> Result<(), String> {
     let state = State::new(source.base.clone(), wishes.clone());
     let fetcher = Fetcher::start(source, wishes.clone(), *every)?;
     match output {
-        None => screen::show(state, &fetcher, *rounds),
+        None => screen::show(state, &fetcher, Names::start()?, *rounds),
         Some(output) => write(state, &fetcher, rounds.unwrap_or(1), output),
     }
 }
@@ -72,6 +75,7 @@ fn follow(request: &Request) -> Result<(), String> {
 fn write(mut state: State, fetcher: &Fetcher, rounds: u32, output: &Output) -> Result<(), String> {
     let failed = |why: String| format!("no answer from {}: {why}", state.address);
     let first = fetcher.next_reading().map_err(failed)?;
+    let mut names = Names::start()?;
     let mut file = open(output)?;
     state.take(first);
     for round in 0..rounds {
@@ -79,6 +83,9 @@ fn write(mut state: State, fetcher: &Fetcher, rounds: u32, output: &Output) -> R
             .next_reading()
             .map_err(|why| format!("no answer from {}: {why}", state.address))?;
         state.take(sample);
+        if state.wishes.with_names {
+            names.tell_all(&mut state);
+        }
         let mut text = snapshot::text(&state, output.delimiter.as_deref());
         if round > 0 {
             text.insert(0, '\n');

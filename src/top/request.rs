@@ -52,7 +52,10 @@ pub(super) fn parse(words: &[String]) -> Result<Request, Refusal> {
     let words = words.iter().map(|word| with_claps_dashes(word));
     let matches = command().try_get_matches_from(words).map_err(|error| {
         let text = error.to_string();
-        if error.kind() == ErrorKind::DisplayHelp {
+        if matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        ) {
             Refusal::Help(text)
         } else {
             Refusal::Mistake(text.trim_end().to_owned())
@@ -76,12 +79,17 @@ pub(super) fn parse(words: &[String]) -> Result<Request, Refusal> {
         raw_bytes: is_for_programs || matches.get_flag("b"),
         raw_counts: is_for_programs,
         with_subscriptions: matches.get_flag("u"),
+        with_names: matches.get_flag("lookup"),
+        as_rates: false,
     };
     let output = matches.get_one::<String>("o").map(|path| Output {
         path: (path != "-").then(|| PathBuf::from(path)),
         delimiter: matches.get_one("l").cloned(),
     });
-    let rounds = matches.get_one("r").copied().filter(|rounds| *rounds > 0);
+    // None and fewer are nats-top's way of saying never.
+    let rounds: Option<i32> = matches.get_one("r").copied();
+    let rounds = rounds.and_then(|rounds| u32::try_from(rounds).ok());
+    let rounds = rounds.filter(|rounds| *rounds > 0);
     let seconds = matches.get_one("d").copied().unwrap_or(1.0);
     Ok(Request {
         source,
@@ -114,7 +122,9 @@ fn command() -> Command {
     Command::new("trunkline top")
         .no_binary_name(true)
         .about("Shows live what a NATS server does: any server that has a monitor port")
+        .version(env!("CARGO_PKG_VERSION"))
         .disable_help_flag(true)
+        .disable_version_flag(true)
         .arg(
             Arg::new("url").value_name("URL").help(
                 "The monitor port, such as host:8222 or https://host:8443/path [default: 127.0.0.1:8222]",
@@ -140,7 +150,8 @@ fn command() -> Command {
         )
         .arg(
             value("r", "TIMES", "Stop after so many refreshes [default: never; with -o 1]")
-                .value_parser(value_parser!(u32)),
+                .value_parser(value_parser!(i32))
+                .allow_negative_numbers(true),
         )
         .arg(value(
             "o",
@@ -153,7 +164,13 @@ fn command() -> Command {
                 .value_parser(PossibleValuesParser::new(sort_keys)),
         )
         .arg(switch('b', "Show bytes to the byte"))
-        .arg(switch('u', "Show subscriptions"))
+        .arg(switch('u', "Show subscriptions").long("display-subscriptions-column"))
+        .arg(
+            Arg::new("lookup")
+                .long("lookup")
+                .help("Show hosts by name where they have one")
+                .action(ArgAction::SetTrue),
+        )
         .arg(
             value("cacert", "FILE", "Authorities to trust instead of the system's")
                 .value_parser(value_parser!(PathBuf)),
@@ -176,6 +193,13 @@ fn command() -> Command {
                 .help("Print help")
                 .action(ArgAction::Help),
         )
+        .arg(
+            Arg::new("version")
+                .short('v')
+                .long("version")
+                .help("Print the version")
+                .action(ArgAction::Version),
+        )
 }
 
 /// One dash before a letter and two before a word, whichever way it was written.
@@ -186,6 +210,8 @@ fn with_claps_dashes(word: &str) -> String {
     let name = flag.split_once('=').map_or(flag, |(name, _)| name);
     match name.len() {
         0 => word.to_owned(),
+        // A number below zero.
+        _ if flag.starts_with(|first: char| first.is_ascii_digit()) => word.to_owned(),
         1 => format!("-{flag}"),
         _ => format!("--{flag}"),
     }
@@ -249,6 +275,9 @@ fn base_of_url(url: &str) -> Result<String, Refusal> {
     if authority.host().is_empty() {
         return Err(mistake("it has no host"));
     }
+    if authority.as_str().ends_with(':') {
+        return Err(mistake("it has no port behind the colon"));
+    }
     if uri.query().is_some() {
         return Err(mistake("it must hold no query"));
     }
@@ -302,6 +331,8 @@ mod tests {
             "http://",
             "http://a b",
             "x?y=1",
+            "x:",
+            "http://x:/nats",
             "-m 0",
             "-m 70000",
         ] {
@@ -336,11 +367,11 @@ mod tests {
         assert_eq!(request.rounds, Some(3));
         assert!(request.wishes.raw_counts && request.wishes.raw_bytes);
         assert!(request.wishes.with_subscriptions);
-        assert_eq!(
-            parsed("-r 0").unwrap().rounds,
-            None,
-            "nats-top's way of saying never"
-        );
+        for never in ["-r 0", "-r -1", "-r -10"] {
+            assert_eq!(parsed(never).unwrap().rounds, None, "{never}");
+        }
+        let request = parsed("-lookup --display-subscriptions-column").unwrap();
+        assert!(request.wishes.with_names && request.wishes.with_subscriptions);
         let tls = parsed("-ms 8443 -cacert ca.pem -cert c.pem -key k.pem -k").unwrap();
         assert_eq!(tls.source.authorities, Some(PathBuf::from("ca.pem")));
         assert!(tls.source.key.is_some() && tls.source.is_unverified);
@@ -364,6 +395,10 @@ mod tests {
             assert!(error.contains(part), "{line}: {error}");
         }
         assert!(parsed("-n 100000").is_ok() && parsed("-d 3600").is_ok());
+        for line in ["-v", "-version", "--version"] {
+            let version = parsed(line).unwrap_err();
+            assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+        }
         for line in ["-h", "-help", "--help"] {
             let help = parsed(line).unwrap_err();
             assert!(

@@ -19,6 +19,7 @@ pub(super) struct Sample {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Server {
+    #[serde(deserialize_with = "printable")]
     pub(super) server_id: String,
     #[serde(deserialize_with = "printable")]
     pub(super) server_name: String,
@@ -117,7 +118,7 @@ fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-fn without_controls(text: String) -> String {
+pub(super) fn without_controls(text: String) -> String {
     // Besides controls: characters that turn the direction of what follows them, and so hide or forge it.
     let is_harmful =
         |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -5,6 +5,7 @@
 use super::draw;
 use super::fetch::Fetcher;
 use super::input::{Input, Outcome};
+use super::names::Names;
 use super::state::State;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
@@ -18,7 +19,12 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Shows the server until the user leaves, or for so many readings.
-pub(super) fn show(state: State, fetcher: &Fetcher, rounds: Option<u32>) -> Result<(), String> {
+pub(super) fn show(
+    state: State,
+    fetcher: &Fetcher,
+    names: Names,
+    rounds: Option<u32>,
+) -> Result<(), String> {
     let told = |error: io::Error| format!("the terminal cannot be used: {error}");
     let is_told_to_end = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -28,6 +34,7 @@ pub(super) fn show(state: State, fetcher: &Fetcher, rounds: Option<u32>) -> Resu
     let mut view = View {
         state,
         input: Input::default(),
+        names,
         rounds,
     };
     let ended = view.run(&mut terminal, fetcher, &is_told_to_end);
@@ -38,6 +45,7 @@ pub(super) fn show(state: State, fetcher: &Fetcher, rounds: Option<u32>) -> Resu
 struct View {
     state: State,
     input: Input,
+    names: Names,
     /// Readings that are still to be shown.
     rounds: Option<u32>,
 }
@@ -60,6 +68,12 @@ impl View {
                 if let Some(rounds) = &mut self.rounds {
                     *rounds -= 1;
                 }
+            }
+            if self.state.wishes.with_names {
+                if is_stale {
+                    self.names.ask(&self.state);
+                }
+                is_stale |= self.names.tell(&mut self.state);
             }
             if is_stale {
                 let page = draw::page(terminal.size()?.height);

@@ -90,7 +90,7 @@ pub(super) mod tests {
         let text = text(&looked_at(), None);
         let expected = "\
 NATS server version 2.15.1  main  (uptime: 3m34s)
-Server:
+Server: NA
   Load: CPU: 58.2%  Memory: 8.2M  Slow Consumers: 2  Subscriptions: 3
   In:  Msgs: 2.0M  Bytes: 1.9M  Msgs/Sec: 1.0M  Bytes/Sec: 976.6K
   Out: Msgs: 2.0M  Bytes: 1.9M  Msgs/Sec: 1.0M  Bytes/Sec: 976.6K
@@ -114,7 +114,7 @@ HOST             CID  NAME            ACCOUNT  SUBS  PENDING  MSGS_TO  MSGS_FROM
         assert_eq!(
             lines[1],
             "main,2.15.1,3m34s,58.25,8650752,2,3,2000000,2000000,1000000.0,1000000.0,2000000,2000000,1000000.0,\
-             1000000.0,2"
+             1000000.0,2,NA"
         );
         assert_eq!(lines[2], "");
         assert!(lines[3].starts_with("HOST,CID,NAME,ACCOUNT,SUBS,PENDING,"));

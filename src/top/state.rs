@@ -6,6 +6,8 @@
 use super::figure::as_float;
 use super::sample::{Connection, Sample, Server, Traffic};
 use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How connections are to be chosen and shown.
@@ -19,6 +21,10 @@ pub(super) struct Wishes {
     /// Messages and subscriptions too are shown to the last one, for programs that read them.
     pub(super) raw_counts: bool,
     pub(super) with_subscriptions: bool,
+    /// Hosts by their names, as far as they have one.
+    pub(super) with_names: bool,
+    /// What connections move in a second instead of what they have moved.
+    pub(super) as_rates: bool,
 }
 
 /// At most so many connections can be asked for: all of them are kept and laid out at every refresh.
@@ -126,6 +132,7 @@ impl Rates {
 pub(super) struct Row {
     pub(super) connection: Connection,
     pub(super) rates: Option<Rates>,
+    pub(super) host_name: Option<Rc<str>>,
 }
 
 /// The counters of an earlier sample.
@@ -150,6 +157,8 @@ pub(super) struct State {
     rates: Option<Rates>,
     connections_total: u64,
     rows: Vec<Row>,
+    /// What addresses are called.
+    names: HashMap<IpAddr, Rc<str>>,
     /// Why the last attempt to read failed.
     fault: Option<String>,
 }
@@ -165,6 +174,7 @@ impl State {
             rates: None,
             connections_total: 0,
             rows: Vec::new(),
+            names: HashMap::new(),
             fault: None,
         }
     }
@@ -187,7 +197,9 @@ impl State {
         let passed = before.map_or(Duration::ZERO, |before| at.saturating_sub(before.at));
         self.rates =
             before.and_then(|before| Rates::between(before.server, server.traffic, passed));
+        let names = &self.names;
         let row = |connection: Connection| Row {
+            host_name: name_of(names, &connection),
             rates: before
                 .and_then(|before| before.connections.get(&connection.cid))
                 .and_then(|before| Rates::between(*before, connection.traffic, passed)),
@@ -225,6 +237,16 @@ impl State {
         self.fault = Some(why);
     }
 
+    /// What addresses are called.
+    pub(super) fn learn(&mut self, known: Vec<(IpAddr, String)>) {
+        let known = known.into_iter();
+        self.names
+            .extend(known.map(|(address, name)| (address, name.into())));
+        for row in &mut self.rows {
+            row.host_name = name_of(&self.names, &row.connection);
+        }
+    }
+
     pub(super) fn server(&self) -> Option<&Server> {
         self.server.as_ref()
     }
@@ -246,6 +268,14 @@ impl State {
     }
 }
 
+fn name_of(names: &HashMap<IpAddr, Rc<str>>, connection: &Connection) -> Option<Rc<str>> {
+    if names.is_empty() {
+        return None;
+    }
+    let address = connection.ip.parse().ok()?;
+    names.get(&address).cloned()
+}
+
 /// Differences over less time than this say little. It is less than the shortest time between two readings that can be asked for.
 const RATE_SPAN_MIN: Duration = Duration::from_millis(50);
 
@@ -262,6 +292,8 @@ pub(super) mod tests {
             raw_bytes: false,
             raw_counts: false,
             with_subscriptions: false,
+            with_names: false,
+            as_rates: false,
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) fn lines(state: &State) -> Vec<String> {
     };
     vec![
         first,
-        "Server:".to_owned(),
+        format!("Server: {}", server.server_id),
         format!(
             "  Load: CPU: {:.1}%  Memory: {}  Slow Consumers: {}  Subscriptions: {}",
             server.cpu,
@@ -92,6 +92,7 @@ pub(super) fn cells(state: &State) -> Vec<(&'static str, String)> {
         ("OUT_MSGS/S", rate(|rates| rates.out_msgs)),
         ("OUT_BYTES/S", rate(|rates| rates.out_bytes)),
         ("CONNECTIONS", state.connections_total().to_string()),
+        ("SERVER_ID", server.server_id.clone()),
     ]
 }
 

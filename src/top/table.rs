@@ -4,7 +4,7 @@
 //! least telling first, because half a number is a wrong number.
 
 use super::figure;
-use super::state::{Row, Wishes};
+use super::state::{Rates, Row, Wishes};
 use unicode_width::UnicodeWidthStr;
 
 /// One column.
@@ -49,9 +49,9 @@ const fn text(
     }
 }
 
-/// In nats-top's order, with the account and the rates beside what they belong to.
-const COLUMNS: &[Column] = &[
-    text("HOST", 47, 0, |row, _| host(row)),
+/// Who it is. The columns are in nats-top's order, with the account and the rates beside what they belong to.
+const IDENTITY: &[Column] = &[
+    text("HOST", 47, 0, host),
     number("CID", 1, |row, _| row.connection.cid.to_string()),
     text("NAME", 24, 2, |row, _| row.connection.name.clone()),
     text("ACCOUNT", 16, 10, |row, _| {
@@ -63,6 +63,10 @@ const COLUMNS: &[Column] = &[
     number("PENDING", 3, |row, wishes| {
         figure::bytes(row.connection.pending_bytes, wishes.raw_bytes)
     }),
+];
+
+/// What it has moved since it came, and messages in a second.
+const TRAFFIC: &[Column] = &[
     number("MSGS_TO", 6, |row, wishes| {
         figure::count(row.connection.traffic.out_msgs, wishes.raw_counts)
     }),
@@ -76,15 +80,30 @@ const COLUMNS: &[Column] = &[
         figure::bytes(row.connection.traffic.in_bytes, wishes.raw_bytes)
     }),
     number("TO/S", 4, |row, wishes| {
-        row.rates.map_or_else(unknown, |rates| {
-            figure::rate(rates.out_msgs, wishes.raw_counts)
-        })
+        count_rate(row, wishes, |rates| rates.out_msgs)
     }),
     number("FROM/S", 5, |row, wishes| {
-        row.rates.map_or_else(unknown, |rates| {
-            figure::rate(rates.in_msgs, wishes.raw_counts)
-        })
+        count_rate(row, wishes, |rates| rates.in_msgs)
     }),
+];
+
+/// What it moves in a second, for those who want to see nothing else.
+const RATES: &[Column] = &[
+    number("MSGS_TO/S", 4, |row, wishes| {
+        count_rate(row, wishes, |rates| rates.out_msgs)
+    }),
+    number("MSGS_FROM/S", 5, |row, wishes| {
+        count_rate(row, wishes, |rates| rates.in_msgs)
+    }),
+    number("BYTES_TO/S", 6, |row, wishes| {
+        byte_rate(row, wishes, |rates| rates.out_bytes)
+    }),
+    number("BYTES_FROM/S", 7, |row, wishes| {
+        byte_rate(row, wishes, |rates| rates.in_bytes)
+    }),
+];
+
+const REST: &[Column] = &[
     text("RTT", 12, 9, |row, _| row.connection.rtt.clone()),
     text("LANG", 12, 15, |row, _| row.connection.lang.clone()),
     text("VERSION", 12, 16, |row, _| row.connection.version.clone()),
@@ -105,21 +124,32 @@ fn unknown() -> String {
     "-".to_owned()
 }
 
-fn host(row: &Row) -> String {
+fn count_rate(row: &Row, wishes: &Wishes, of: fn(Rates) -> f64) -> String {
+    row.rates
+        .map_or_else(unknown, |rates| figure::rate(of(rates), wishes.raw_counts))
+}
+
+fn byte_rate(row: &Row, wishes: &Wishes, of: fn(Rates) -> f64) -> String {
+    row.rates.map_or_else(unknown, |rates| {
+        figure::byte_rate(of(rates), wishes.raw_bytes)
+    })
+}
+
+fn host(row: &Row, wishes: &Wishes) -> String {
     let (ip, port) = (&row.connection.ip, row.connection.port);
-    if port == 0 {
-        // A process behind a Unix socket has none.
-        ip.clone()
-    } else if ip.contains(':') {
-        format!("[{ip}]:{port}")
-    } else {
-        format!("{ip}:{port}")
+    match &row.host_name {
+        // A process behind a Unix socket has no port.
+        _ if port == 0 => ip.clone(),
+        Some(name) if wishes.with_names => format!("{name}:{port}"),
+        _ if ip.contains(':') => format!("[{ip}]:{port}"),
+        _ => format!("{ip}:{port}"),
     }
 }
 
 /// The columns that are wished for.
 pub(super) fn columns(wishes: &Wishes) -> Vec<Column> {
-    let mut columns = COLUMNS.to_vec();
+    let moved = if wishes.as_rates { RATES } else { TRAFFIC };
+    let mut columns = [IDENTITY, moved, REST].concat();
     if wishes.with_subscriptions {
         columns.push(SUBSCRIPTIONS);
     }
@@ -259,6 +289,7 @@ mod tests {
         Row {
             connection,
             rates: None,
+            host_name: None,
         }
     }
 
@@ -286,6 +317,41 @@ mod tests {
         );
         assert!(lines[1].contains("  12.0K"), "{}", lines[1]);
         assert!(lines[2].starts_with("unix:pid=4,uid=0 "), "{}", lines[2]);
+    }
+
+    #[test]
+    fn hosts_by_name_and_what_moves_in_a_second() {
+        let mut rows = [row(
+            r#"{"cid":5,"ip":"127.0.0.1","port":38000,"out_msgs":7}"#,
+        )];
+        rows[0].host_name = Some("ann.example.org".into());
+        rows[0].rates = Some(Rates {
+            in_msgs: 10.0,
+            out_msgs: 20.0,
+            in_bytes: 4096.0,
+            out_bytes: 8192.0,
+        });
+        let mut wishes = wishes();
+        let text = |wishes: &Wishes| Table::new(&rows, wishes).aligned(None);
+        assert!(text(&wishes).1[0].starts_with("127.0.0.1:38000 "));
+        wishes.with_names = true;
+        wishes.as_rates = true;
+        let (titles, lines) = text(&wishes);
+        let titles: Vec<&str> = titles.split_whitespace().collect();
+        assert_eq!(
+            titles[4..10],
+            [
+                "SUBS",
+                "PENDING",
+                "MSGS_TO/S",
+                "MSGS_FROM/S",
+                "BYTES_TO/S",
+                "BYTES_FROM/S"
+            ]
+        );
+        let cells: Vec<&str> = lines[0].split_whitespace().collect();
+        assert_eq!(cells[0], "ann.example.org:38000");
+        assert_eq!(cells[4..8], ["20", "10", "8.0K", "4.0K"]);
     }
 
     #[test]

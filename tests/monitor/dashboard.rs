@@ -64,10 +64,13 @@ fn the_page_and_its_files_need_nothing_from_elsewhere() {
     for part in [
         "default-src 'none'",
         "script-src 'self';",
+        "style-src 'self';",
         "connect-src 'self'",
+        "frame-ancestors 'none'",
     ] {
         assert!(policy.contains(part), "{policy}");
     }
+    assert!(!policy.contains("unsafe"), "{policy}");
     let mut texts = vec![page.text()];
     let named = texts[0]
         .split('"')
@@ -83,6 +86,7 @@ fn the_page_and_its_files_need_nothing_from_elsewhere() {
             "text/css"
         };
         assert!(kind.starts_with(wanted), "{file}: {kind}");
+        assert_eq!(reply.header("cache-control"), Some("no-cache"), "{file}");
         let text = reply.text();
         if texts.contains(&text) {
             continue;
@@ -108,6 +112,31 @@ fn the_page_and_its_files_need_nothing_from_elsewhere() {
 }
 
 #[test]
+fn whatever_clients_write_a_page_is_what_it_says_it_is() {
+    let server = monitored(1);
+    for path in [
+        "/",
+        "/dashboard",
+        "/connz",
+        "/dashboard/page.js",
+        "/nothing",
+    ] {
+        let reply = get(server.monitor(), path).expect("a reply");
+        let kind = reply.header("content-type").expect("a type").to_owned();
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        let is_page = kind.starts_with("text/html");
+        let referrer = reply.header("referrer-policy");
+        assert_eq!(referrer, is_page.then_some("no-referrer"), "{path}");
+        if is_page {
+            let text = reply.text();
+            for inline in ["<style", "<script>", " style=", " onclick="] {
+                assert!(!text.contains(inline), "{path}: {inline} is not allowed");
+            }
+        }
+    }
+}
+
+#[test]
 fn events_tell_what_happens() {
     for shards in [1, 2] {
         let server = monitored(shards);
@@ -119,6 +148,7 @@ fn events_tell_what_happens() {
             shards as usize
         );
         assert_eq!(first["connections"], 0);
+        assert_eq!(first["server_id"], answer(&server, "/varz")["server_id"]);
         let mut client = join(server.address());
         client
             .send(b"SUB a 1\r\nPUB a 5\r\nhello\r\nPUB nobody 0\r\n\r\n")
@@ -144,7 +174,9 @@ fn so_many_may_watch_and_who_leaves_makes_room() {
     for watcher in &mut watchers {
         assert_eq!(watcher.status(), 200);
     }
-    assert_eq!(Watcher::new(&server).status(), 503);
+    let refused = get(server.monitor(), "/dashboard/events").expect("a reply");
+    let told = "32 others are watching already, and no more may";
+    assert_eq!((refused.status, &*refused.text()), (503, told));
     watchers.pop();
     assert!(wait_until(PATIENCE, || Watcher::new(&server).status() == 200));
 }

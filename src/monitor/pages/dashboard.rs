@@ -15,7 +15,7 @@ mod lists;
 pub(super) use feed::events;
 pub(super) use lists::{accounts, newest_slow_consumers, slow, subjects};
 
-use super::index::escaped;
+use super::index::{ICON, escaped};
 use crate::monitor::reply::{CSS, HTML, JAVASCRIPT, Reply};
 use crate::monitor::site::Site;
 
@@ -41,6 +41,7 @@ const FILES: &[(&str, &str, &str)] = &[
         JAVASCRIPT,
         include_str!("dashboard/figures.js"),
     ),
+    ("/dashboard/index.css", CSS, include_str!("index.css")),
     (
         "/dashboard/page.js",
         JAVASCRIPT,
@@ -55,6 +56,11 @@ const FILES: &[(&str, &str, &str)] = &[
         "/dashboard/server.js",
         JAVASCRIPT,
         include_str!("dashboard/server.js"),
+    ),
+    (
+        "/dashboard/stream.js",
+        JAVASCRIPT,
+        include_str!("dashboard/stream.js"),
     ),
     (
         "/dashboard/style.css",
@@ -72,7 +78,8 @@ pub(super) fn page(site: &Site) -> Reply {
     let page = include_str!("dashboard/page.html")
         .replace("{name}", &escaped(&site.facts.info.server_name))
         .replace("{base}", &escaped(&site.link("")))
-        .replace("{home}", &escaped(&site.home()));
+        .replace("{home}", &escaped(&site.home()))
+        .replace("{icon}", ICON);
     Reply::page(HTML, page)
 }
 

@@ -1,6 +1,6 @@
 // What goes on in accounts, the busiest first.
 
-import { at, count, made, row } from "./figures.js";
+import { at, count, fill, made, row } from "./figures.js";
 import { ask } from "./questions.js";
 
 let before = null;
@@ -13,9 +13,9 @@ export async function accounts() {
   const known = new Map(page.accounts.map(one => [one.name, one]));
   const rate = (one, way) => {
     const then = before?.known.get(one.name);
-    return then && seconds > 0 ? count(Math.round(Math.max(0, one[way].msgs - then[way].msgs) / seconds)) : "–";
+    return then && seconds > 0 ? count(Math.max(0, one[way].msgs - then[way].msgs) / seconds) : "–";
   };
-  at("account_rows").replaceChildren(...page.accounts.map(one => row([
+  fill("account_rows", page.accounts.map(one => row([
     [one.name, "left long"], count(one.conns), count(one.num_subscriptions), rate(one, "received"), rate(one, "sent"),
     [count(one.slow_consumers), one.slow_consumers ? "bad" : ""],
   ])));

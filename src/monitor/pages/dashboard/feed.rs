@@ -4,7 +4,7 @@ use crate::base::clock::Now;
 use crate::monitor::go_json::{Time, uptime};
 use crate::monitor::pages::totals::Totals;
 use crate::monitor::reply::{EVENTS, Refusal, Reply};
-use crate::monitor::site::Site;
+use crate::monitor::site::{Site, WATCHERS_MAX};
 use crate::monitor::surveyor::ShardCounts;
 use crate::runtime::usage;
 use bytes::Bytes;
@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// A stream of events, one a second, until nobody listens or the server goes.
 pub(in crate::monitor::pages) fn events(site: &Rc<Site>) -> Result<Reply, Refusal> {
     let Some(watcher) = site.watcher() else {
-        let text = "too many are watching already".to_owned();
+        let text = format!("{WATCHERS_MAX} others are watching already, and no more may");
         return Err(Refusal::Unavailable(text));
     };
     // One event that nobody has taken is enough: whoever is slow gets fewer.
@@ -54,6 +54,8 @@ fn event(event: &Event<'_>) -> Bytes {
 #[derive(Debug, Serialize)]
 struct Event<'a> {
     now: Time,
+    /// Another one counts from zero.
+    server_id: &'a str,
     version: &'a str,
     uptime: String,
     lame_duck: bool,
@@ -93,6 +95,7 @@ impl<'a> Event<'a> {
         let totals = Totals::of(counts);
         Event {
             now: Time(site.now()),
+            server_id: &site.facts.info.server_id,
             version: &site.facts.info.trunkline,
             uptime: uptime(site.facts.clock.now().since(Now::ZERO)),
             lame_duck: totals.in_lame_duck,

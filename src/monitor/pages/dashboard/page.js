@@ -4,38 +4,24 @@
 import { accounts } from "./accounts.js";
 import { connections, limits, slowConsumers } from "./connections.js";
 import { at } from "./figures.js";
-import { address } from "./questions.js";
-import { interrupt, show, tellLost } from "./server.js";
+import { isAsked } from "./questions.js";
+import { interrupt, show, tellHeld, tellLost } from "./server.js";
+import { Stream } from "./stream.js";
 import { lookAgain } from "./subjects.js";
 
 let held = false;
-let source = null;
 
-function open() {
-  if (source || document.hidden) return;
-  source = new EventSource(address("/dashboard/events"));
-  source.onmessage = message => {
-    if (held) return;
-    const event = JSON.parse(message.data);
-    limits(event);
-    show(event);
-    slowConsumers(event);
-  };
-  source.onerror = () => {
-    tellLost();
-    if (source && source.readyState === EventSource.CLOSED) { shut(); setTimeout(open, 3000); }
-  };
-}
+const stream = new Stream(event => {
+  if (held) return;
+  limits(event);
+  show(event);
+  slowConsumers(event);
+}, why => { if (!held) tellLost(why); });
 
-function shut() {
-  if (source) source.close();
-  source = null;
-}
-
-// Asks every so often while the part is on the screen.
+// Asks every so often while the part is on the screen. A part has the name of its question.
 function whileSeen(part, seconds, question) {
   let seen = false;
-  const look = () => { if (seen && !held && !document.hidden) question(); };
+  const look = () => { if (seen && !held && !document.hidden && !isAsked(part)) question(); };
   new IntersectionObserver(entries => {
     seen = entries.at(-1).isIntersecting;
     look();
@@ -48,28 +34,42 @@ function whileSeen(part, seconds, question) {
 at("hold").addEventListener("click", () => {
   held = !held;
   at("hold").setAttribute("aria-pressed", String(held));
-  // Rates over the pause would be wrong.
+  tellHeld(held);
+  // Rates over the pause would be averages of a time that nobody asked about.
   if (!held) interrupt();
 }, { capture: true });
 
+// What somebody has chosen here stays, where the browser lets it.
+const chosen = {
+  read(name) { try { return localStorage.getItem("trunkline." + name); } catch { return null; } },
+  keep(name, value) { try { localStorage.setItem("trunkline." + name, value); } catch { /* It lasts as long as the page. */ } },
+};
+
+const theme = document.documentElement.dataset;
+if (["light", "dark"].includes(chosen.read("theme"))) theme.theme = chosen.read("theme");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 at("theme").addEventListener("click", () => {
-  const theme = document.documentElement.dataset;
   theme.theme = (theme.theme || (dark.matches ? "dark" : "light")) === "dark" ? "light" : "dark";
+  chosen.keep("theme", theme.theme);
 });
 
+// Who speaks to the computer says single letters by accident.
+at("keys").checked = chosen.read("keys") !== "off";
+at("keys").addEventListener("change", () => chosen.keep("keys", at("keys").checked ? "on" : "off"));
+
 document.addEventListener("keydown", event => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, input")) return;
+  if (!at("keys").checked || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches("select, input:not([type=checkbox])")) return;
   const keys = { p: () => at("hold").click(), t: () => at("theme").click(), s: () => at("sort").focus(), "/": () => at("search").focus() };
   const act = keys[event.key.toLowerCase()];
   if (act) { event.preventDefault(); act(); }
 });
 
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) { shut(); interrupt(); } else open();
+  if (document.hidden) { stream.shut(); interrupt(); } else stream.open();
 });
 
-open();
+stream.open();
 whileSeen("connections", 3, connections);
 whileSeen("accounts", 5, accounts);
 let looked = false;

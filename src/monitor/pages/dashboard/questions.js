@@ -5,6 +5,10 @@ const asked = new Map();
 
 export const address = path => base + path;
 
+// Whether an answer is still waited for. Who asks again and again waits for it: a server that needs longer than the time
+// between two questions would never be heard otherwise.
+export const isAsked = name => asked.has(name);
+
 // The answer, or nothing when there is none. A question takes the place of one by the same name that has not been answered.
 export async function ask(name, path) {
   asked.get(name)?.abort();

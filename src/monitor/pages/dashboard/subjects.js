@@ -1,5 +1,6 @@
 // The subjects that are subscribed to, as a tree. A level is asked for when it is opened, and not again until somebody
-// wants to look again: each time all subscriptions are looked at.
+// wants to look again: each time all subscriptions are looked at. A level shows its busiest tokens; the others are found by
+// writing the beginning of their subject.
 
 import { at, count, made } from "./figures.js";
 import { linkTo } from "./connections.js";
@@ -18,9 +19,10 @@ function node(token, below, branch) {
   item.tabIndex = -1;
   item.dataset.subject = below ? `${below}.${token}` : token;
   const name = made("code", token === "*" || token === ">" ? "token wildcard" : "token", token);
-  item.append(made("div", "row", name, made("span", "count", count(branch.ending + branch.below))));
+  name.title = name.textContent;
+  const number = made("span", "count", count(branch.ending + branch.below), made("span", "unseen", " subscriptions"));
+  item.append(made("div", "row", name, " ", number));
   item.setAttribute("aria-expanded", "false");
-  item.setAttribute("aria-label", `${token}, ${branch.ending + branch.below} subscriptions`);
   return item;
 }
 
@@ -42,13 +44,15 @@ function items(page) {
   const list = page.here.map(subscriber);
   if (page.ending_here > page.here.length) list.push(note(`and ${count(page.ending_here - page.here.length)} more subscriptions to it`));
   list.push(...page.branches.map(branch => node(branch.token, page.below, branch)));
-  if (page.more_tokens) list.push(note(`and ${count(page.more_tokens)} more`));
+  if (page.more_tokens) list.push(note(`and ${count(page.more_tokens)} more: write the beginning of a subject above to find them`));
   return list;
 }
 
 async function open(item) {
   if (item.getAttribute("aria-expanded") !== "false") return;
+  item.setAttribute("aria-busy", "true");
   const page = await level(item.dataset.subject);
+  item.removeAttribute("aria-busy");
   if (!page || item.getAttribute("aria-expanded") !== "false") return;
   const group = made("ul", "", ...items(page));
   group.setAttribute("role", "group");
@@ -66,10 +70,12 @@ const toggle = item => item.getAttribute("aria-expanded") === "true" ? close(ite
 // The top, and what was open below it.
 export async function lookAgain() {
   const wasOpen = [...tree.querySelectorAll("[aria-expanded=true]")].map(item => item.dataset.subject);
-  const page = await level("");
-  if (!page) return;
+  const beginning = at("subjects_from").value.trim().replace(/\.$/, "");
+  const page = await level(beginning);
+  if (!page || beginning !== at("subjects_from").value.trim().replace(/\.$/, "")) return;
   tree.replaceChildren(...items(page));
-  at("no_subjects").hidden = page.branches.length > 0;
+  at("no_subjects").hidden = page.branches.length + page.here.length > 0;
+  at("no_subjects").textContent = beginning ? "Nobody subscribes to anything that begins like this." : "Nobody subscribes to anything.";
   const first = tree.querySelector("[role=treeitem]");
   if (first) first.tabIndex = 0;
   for (const subject of wasOpen) {
@@ -115,4 +121,9 @@ tree.addEventListener("keydown", event => {
 });
 
 at("subjects_again").addEventListener("click", lookAgain);
+let typed = 0;
+at("subjects_from").addEventListener("input", () => {
+  clearTimeout(typed);
+  typed = setTimeout(lookAgain, 400);
+});
 at("subjects_account").addEventListener("change", () => { tree.replaceChildren(); lookAgain(); });
