@@ -10,6 +10,8 @@
 mod events;
 #[path = "system/services.rs"]
 mod services;
+#[path = "system/slow_consumer.rs"]
+mod slow_consumer;
 #[path = "system/stage.rs"]
 mod stage;
 mod support;

@@ -252,4 +252,4 @@ pub(crate) fn servers() -> (Launch, [Launch; 2]) {
     (theirs, [1, 2].map(Launch::trunkline))
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
