@@ -371,7 +371,11 @@ impl Desk {
         let mut words = text.trim().split(' ');
         let subject = words.next().unwrap_or_default();
         let queue = words.next().map(|queue| queue.as_bytes().to_vec());
-        let count = self.count(account, subject, queue).await?;
+        let count = match queue {
+            // No group is called that; nats-server looks for it nevertheless.
+            Some(queue) if queue.is_empty() => 0,
+            queue => self.count(account, subject, queue).await?,
+        };
         Some(count.to_string().into_bytes())
     }
 
