@@ -8,6 +8,8 @@
 
 #[path = "system/events.rs"]
 mod events;
+#[path = "system/labels.rs"]
+mod labels;
 #[path = "system/services.rs"]
 mod services;
 #[path = "system/slow_consumer.rs"]

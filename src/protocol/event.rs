@@ -4,7 +4,9 @@
 
 use super::client_info::ClientInfo;
 use super::info::ServerInfo;
+use crate::config::Labels;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The server that sends an event.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -14,6 +16,10 @@ pub struct EventServer<'a> {
     pub id: &'a str,
     #[serde(rename = "ver")]
     pub version: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub tags: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: &'a BTreeMap<String, String>,
     pub jetstream: bool,
     pub flags: u64,
     /// Of its events.
@@ -26,11 +32,14 @@ pub struct EventServer<'a> {
 impl<'a> EventServer<'a> {
     /// The server that says `info` to its clients, as it says it at `time`.
     pub fn new(info: &'a ServerInfo, sequence: u64, time: &'a str) -> EventServer<'a> {
+        let labels: &Labels = &info.labels;
         EventServer {
             name: &info.server_name,
             host: &info.host,
             id: &info.server_id,
             version: &info.version,
+            tags: labels.tags(),
+            metadata: &labels.metadata,
             jetstream: false,
             flags: 0,
             sequence,
@@ -141,6 +150,8 @@ mod tests {
                 host: "h",
                 id: "N",
                 version: "2",
+                tags: &[],
+                metadata: &BTreeMap::new(),
                 jetstream: false,
                 flags: 0,
                 sequence: 7,

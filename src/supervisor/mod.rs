@@ -493,6 +493,7 @@ fn server_info(
         max_payload: options.max_payload,
         connect_urls: Vec::new(),
         ldm: false,
+        labels: Arc::new(options.labels.clone()),
     }
 }
 

@@ -144,10 +144,13 @@ impl Desk {
         let info = &self.site.facts().info;
         match form.read(body) {
             Err(text) => Reading::Wrong(text),
-            Ok(options) if !options.filter.takes(&info.server_name, &info.host) => {
-                Reading::Elsewhere
+            Ok(options) => {
+                let filter = &options.filter;
+                match filter.takes(&info.server_name, &info.host, &info.labels) {
+                    true => Reading::Meant(options),
+                    false => Reading::Elsewhere,
+                }
             }
-            Ok(options) => Reading::Meant(options),
         }
     }
 

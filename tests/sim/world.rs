@@ -853,6 +853,7 @@ pub(crate) fn settings_of(options: &Options) -> Settings {
         max_payload: 1 << 20,
         connect_urls: Vec::new(),
         ldm: false,
+        labels: std::sync::Arc::default(),
     };
     Settings::new(options, info, NonceKey::new([0; 32]))
 }

@@ -353,5 +353,6 @@ fn info() -> ServerInfo {
         max_payload: 1 << 20,
         connect_urls: Vec::new(),
         ldm: false,
+        labels: Arc::default(),
     }
 }

@@ -33,6 +33,7 @@ fn shard(options: &Options) -> Shard {
         max_payload: options.max_payload,
         connect_urls: Vec::new(),
         ldm: false,
+        labels: std::sync::Arc::default(),
     };
     let mesh = mesh::build(1, 1).pop().expect("one end");
     Shard::new(
