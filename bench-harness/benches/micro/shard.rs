@@ -123,6 +123,7 @@ fn settings() -> Settings {
         max_payload: 1 << 20,
         connect_urls: Vec::new(),
         ldm: false,
+        labels: Default::default(),
     };
     Settings::new(&Options::default(), info, NonceKey::new([0; 32]))
 }
