@@ -122,7 +122,8 @@ impl Desk {
             Reading::Meant(options) => self.content(service, asked, options).await?,
         };
         let is_plain = matches!(content, Content::Data(_) | Content::Done);
-        let body = self.sender.answer(&self.site, &content);
+        // A reload may have changed what the server says of itself.
+        let body = self.sender.answer(&self.site.refreshed(), &content);
         let encoding = is_plain.then(|| accepted(&asked.headers)).flatten();
         let Some(encoding) = encoding else {
             return Some(Publication::plain(&asked.reply, body));
