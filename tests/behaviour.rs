@@ -81,6 +81,8 @@ mod log_is_reopened;
 mod log_is_rotated;
 #[path = "behaviour/log_lines_as_json.rs"]
 mod log_lines_as_json;
+#[path = "behaviour/log_on_a_full_disk.rs"]
+mod log_on_a_full_disk;
 #[path = "behaviour/many_subscriptions_come_and_go.rs"]
 mod many_subscriptions_come_and_go;
 #[path = "behaviour/max_connections_is_global.rs"]

@@ -15,6 +15,8 @@ mod dashboard;
 mod http2;
 #[path = "monitor/http2_client.rs"]
 mod http2_client;
+#[path = "monitor/http2_floods.rs"]
+mod http2_floods;
 #[path = "monitor/lists.rs"]
 mod lists;
 #[path = "monitor/metrics.rs"]

@@ -28,7 +28,7 @@ pub struct ConnectionId {
 }
 
 /// The connection number that clients see (`client_id` in INFO, `cid` in logs): unique in the process, never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientNumber(pub u64);
 
 impl fmt::Display for ClientNumber {

@@ -154,6 +154,14 @@ impl Log {
         }
     }
 
+    /// The same for a line about what one client does: its text is the key, and a client has only so many.
+    pub fn add_seldom_of_client(&mut self, now: Now, level: Level, line: Line) {
+        self.tell_repeats(now);
+        if self.repeats.admits_of_client(now, level, &line) {
+            self.add(level, line);
+        }
+    }
+
     /// When [`Log::tell_repeats`] has something to tell, if it has.
     pub fn deadline(&self) -> Option<Now> {
         self.repeats.deadline()

@@ -28,7 +28,7 @@ pub mod tls;
 
 use crate::base::ids::AccountId;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use account::Account;
@@ -260,15 +260,10 @@ impl Options {
             let text = "server name cannot contain spaces".to_owned();
             return contradiction(&["server_name"], text);
         }
-        if let Some(path) = &self.unix_socket {
-            let bytes = path.as_os_str().as_encoded_bytes();
-            if !(1..=UNIX_PATH_BYTES_MAX).contains(&bytes.len()) || bytes.contains(&0) {
-                let text = format!(
-                    "unix_socket: expected a path of 1 to {UNIX_PATH_BYTES_MAX} bytes, not {}",
-                    bytes.len()
-                );
-                return contradiction(&["unix_socket"], text);
-            }
+        if let Some(path) = &self.unix_socket
+            && let Err(why) = checked_unix_path(path)
+        {
+            return contradiction(&["unix_socket"], format!("unix_socket: {why}"));
         }
         if let Some(name) = &self.no_auth_user {
             let is_process = |user: &User| {
@@ -438,6 +433,22 @@ pub const LAME_DUCK_DURATION_MIN: Duration = Duration::from_secs(30);
 
 /// What the kernel takes for the path of a socket.
 const UNIX_PATH_BYTES_MAX: usize = 107;
+
+/// Whether a Unix socket may be there, or why not.
+fn checked_unix_path(path: &Path) -> Result<(), String> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.contains(&0) || bytes.starts_with(b"@") {
+        let why = "an abstract socket has no permissions: it has to be a file";
+        return Err(format!("{why} (one whose name begins with @ is ./@…)"));
+    }
+    if !(1..=UNIX_PATH_BYTES_MAX).contains(&bytes.len()) {
+        let (most, length) = (UNIX_PATH_BYTES_MAX, bytes.len());
+        return Err(format!(
+            "expected a path of 1 to {most} bytes, not {length}"
+        ));
+    }
+    Ok(())
+}
 
 /// Above this nats-server warns.
 const MAX_PAYLOAD_UNWARNED: u32 = 8 * 1024 * 1024;

@@ -7,10 +7,14 @@ pub const USERS_FILE: &str = "/etc/passwd";
 /// Where its groups are.
 pub const GROUPS_FILE: &str = "/etc/group";
 
-/// The number that `text` is, or that one of these files has for the name.
+/// The number that `text` is, or that one of these files has for the name. The highest number is nobody's: the kernel says it
+/// where it knows none, and takes it for "as it is" where one is to be set.
 pub fn number(text: &str, file: &[u8]) -> Option<u32> {
-    text.parse().ok().or_else(|| listed(text, file))
+    let number = text.parse().ok().or_else(|| listed(text, file));
+    number.filter(|number| *number != NOBODY)
 }
+
+const NOBODY: u32 = u32::MAX;
 
 /// Both files have a name, a password and a number first, with colons between them.
 fn listed(name: &str, file: &[u8]) -> Option<u32> {
@@ -29,7 +33,7 @@ mod tests {
     use super::*;
 
     const FILE: &[u8] = b"root:x:0:0:root:/root:/bin/sh\n# a comment\nbroken\n\
-        \xFF:x:7:7\nnats:x:4222:4222::/:\nshort:x\nodd:x:many:1\n+::::::\n";
+        \xFF:x:7:7\nnats:x:4222:4222::/:\nshort:x\nodd:x:many:1\n+::::::\nnone:x:4294967295:\n";
 
     #[test]
     fn names_become_numbers_and_numbers_stay() {
@@ -37,7 +41,9 @@ mod tests {
             ("root", Some(0)),
             ("nats", Some(4222)),
             ("1000", Some(1000)),
-            ("4294967295", Some(u32::MAX)),
+            ("4294967294", Some(u32::MAX - 1)),
+            ("4294967295", None),
+            ("none", None),
             ("4294967296", None),
             ("-1", None),
             ("nat", None),

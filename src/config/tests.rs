@@ -397,10 +397,14 @@ fn a_unix_socket_may_be_the_address() {
     assert!(beside.listens_on_tcp && beside.unix_socket_mode == 0o660);
     assert_eq!(beside.unix_socket_group.as_deref(), Some("nats"));
     let (most, more) = ("x".repeat(107), "x".repeat(108));
-    assert!(options(&["--unix_socket", &most]).unix_socket.is_some());
+    for path in [most.as_str(), "./@file", "a@b"] {
+        assert!(options(&["--unix_socket", path]).unix_socket.is_some());
+    }
     for words in [
         &["--unix_socket", more.as_str()][..],
         &["-a", "unix:"],
+        &["-a", "unix:@trunkline"],
+        &["--unix_socket", "\0trunkline"],
         &["-a", "unix:/a", "--unix_socket", "/b"],
         &["--unix_socket_mode", "1777"],
         &["--unix_socket_mode", "9"],

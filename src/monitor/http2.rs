@@ -4,6 +4,7 @@
 //! closed, be it that nobody asks for anything, or that nobody takes what was asked for.
 
 use super::reply::Sending;
+use super::seats::Seat;
 use super::server::{HEAD_BYTES_MAX, STUCK_MAX};
 use super::site::Site;
 use bytes::Bytes;
@@ -25,14 +26,20 @@ const REQUESTS_MAX: u32 = 8;
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Answers requests until the client or a limit ends the connection.
-pub(super) async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, site: Rc<Site>) {
+pub(super) async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    site: Rc<Site>,
+    seat: &Rc<Seat>,
+) {
     let activity = Activity::default();
     let asked = activity.clone();
+    let seat = Rc::clone(seat);
     let answer = service_fn(move |request| {
-        let (site, activity) = (Rc::clone(&site), asked.clone());
+        let (site, activity, asking) = (Rc::clone(&site), asked.clone(), seat.asks());
         async move {
             let making = activity.making();
-            let response = site.current().answer(&request).await;
+            let mut response = site.current().answer(&request).await;
+            response.body_mut().asked_by(asking);
             drop(making);
             Ok::<_, Infallible>(response.map(|body| Watched { body, activity }))
         }

@@ -14,8 +14,10 @@
 //! | file | what |
 //! |---|---|
 //! | `server` | the thread, connections, their limits |
+//! | `seats` | who keeps a place when there are too many |
 //! | `http2` | HTTP/2, and its limits |
-//! | `site` | which path is which page; counts requests |
+//! | `path` | which path is which page |
+//! | `site` | what pages may ask; from a request to its answer |
 //! | `query` | arguments, and nats-server's words for wrong ones |
 //! | `reply` | a page on its way out |
 //! | `surveyor` | asks the shards |
@@ -27,8 +29,10 @@ mod answers;
 mod go_json;
 mod http2;
 mod pages;
-mod query;
+pub mod path;
+pub mod query;
 mod reply;
+mod seats;
 mod server;
 mod site;
 mod surveyor;

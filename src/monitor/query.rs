@@ -7,12 +7,12 @@ use std::num::IntErrorKind;
 
 /// Names and values, in their order.
 #[derive(Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
+pub struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Reads what stands behind the question mark. Pairs that are no pairs are left out, as in Go's `net/url`: those
     /// with a semicolon, and those with a broken escape.
-    pub(super) fn parse(text: &str) -> Query {
+    pub fn parse(text: &str) -> Query {
         let pairs = text
             .split('&')
             .filter(|pair| !pair.is_empty() && !pair.contains(';'));
@@ -33,12 +33,12 @@ impl Query {
     }
 
     /// The first value of that name; empty for none.
-    pub(super) fn text(&self, name: &str) -> &str {
+    pub fn text(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map_or("", |(_, value)| value)
     }
 
-    pub(super) fn boolean(&self, name: &str) -> Result<bool, Refusal> {
+    pub fn boolean(&self, name: &str) -> Result<bool, Refusal> {
         match self.text(name) {
             "" | "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
             "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
@@ -50,7 +50,7 @@ impl Query {
     }
 
     /// A whole number; zero for none.
-    pub(super) fn integer(&self, name: &str) -> Result<i64, Refusal> {
+    pub fn integer(&self, name: &str) -> Result<i64, Refusal> {
         let value = self.text(name);
         match value.parse::<i64>() {
             Ok(number) => Ok(number),
@@ -64,7 +64,7 @@ impl Query {
     }
 
     /// A whole number above zero, or zero for none.
-    pub(super) fn unsigned(&self, name: &str) -> Result<u64, Refusal> {
+    pub fn unsigned(&self, name: &str) -> Result<u64, Refusal> {
         let value = self.text(name);
         let parsed = value.parse::<u64>();
         match parsed {
@@ -83,7 +83,7 @@ impl Query {
     }
 
     /// Whether subscriptions are wanted, and how.
-    pub(super) fn subscriptions(&self) -> Result<Subscriptions, Refusal> {
+    pub fn subscriptions(&self) -> Result<Subscriptions, Refusal> {
         if self.text("subs").eq_ignore_ascii_case("detail") {
             return Ok(Subscriptions::Detail);
         }
@@ -95,7 +95,7 @@ impl Query {
     }
 
     /// Which part of a list is wanted: where it begins, and how much of it.
-    pub(super) fn page(&self) -> Result<Page, Refusal> {
+    pub fn page(&self) -> Result<Page, Refusal> {
         let offset = usize::try_from(self.integer("offset")?).unwrap_or(0);
         let limit = usize::try_from(self.integer("limit")?).unwrap_or(0);
         let limit = if limit == 0 { LIMIT_DEFAULT } else { limit };
@@ -104,16 +104,16 @@ impl Query {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Subscriptions {
+pub enum Subscriptions {
     None,
     Subjects,
     Detail,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Page {
-    pub(super) offset: usize,
-    pub(super) limit: usize,
+pub struct Page {
+    pub offset: usize,
+    pub limit: usize,
 }
 
 impl Page {

@@ -1,5 +1,6 @@
 //! A page on its way out, and how many bytes of pages may be on their way at a time.
 
+use super::seats::Asking;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{
@@ -18,6 +19,8 @@ use tokio::sync::mpsc::Receiver;
 const BYTES_MAX: usize = 256 << 20;
 /// What hyper is given at a time, so that the rest is known not to be sent.
 const PIECE_BYTES: usize = 64 * 1024;
+/// What is no matter, times all connections there may be.
+const SMALL_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) const JSON: &str = "application/json";
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
@@ -44,7 +47,7 @@ pub(super) struct Reply {
 
 /// Why there is no page.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// The question is wrong.
     Bad(String),
     NotFound(&'static str),
@@ -96,10 +99,11 @@ impl From<Refusal> for Reply {
 pub(super) struct Outgoing(Rc<Cell<usize>>);
 
 impl Outgoing {
-    /// Sends a reply, or says that there are too many already.
+    /// Sends a reply, or says that there are too many already. A small one is always sent: whoever asks for the server's
+    /// health is not told that it is bad because others read large pages slowly.
     pub(super) fn send(&self, reply: Reply) -> Response<Sending> {
         let owed = self.0.get() + reply.body.len();
-        if owed > BYTES_MAX && self.0.get() > 0 {
+        if owed > BYTES_MAX && self.0.get() > 0 && reply.body.len() > SMALL_BYTES_MAX {
             let text = "too many pages are being read; try again".to_owned();
             return self.response(Refusal::Unavailable(text).into());
         }
@@ -113,6 +117,7 @@ impl Outgoing {
             more: reply.more,
             owed: 0,
             outgoing: self.clone(),
+            asking: None,
         });
         response.body_mut().owed = response.body().left.len();
         *response.status_mut() = reply.status;
@@ -146,6 +151,14 @@ pub(super) struct Sending {
     /// What it counts for until it is gone.
     owed: usize,
     outgoing: Outgoing,
+    /// Whose answer it is: while it is on its way, the place is kept.
+    asking: Option<Asking>,
+}
+
+impl Sending {
+    pub(super) fn asked_by(&mut self, asking: Asking) {
+        self.asking = Some(asking);
+    }
 }
 
 impl Body for Sending {
@@ -197,15 +210,16 @@ mod tests {
 
     #[test]
     fn pages_are_refused_at_the_limit_until_one_is_gone() {
+        const LARGE: usize = SMALL_BYTES_MAX + 1;
         let outgoing = Outgoing::default();
-        let first = outgoing.send(page(BYTES_MAX - 1));
-        let second = outgoing.send(page(1));
+        let first = outgoing.send(page(BYTES_MAX - LARGE));
+        let second = outgoing.send(page(LARGE));
         assert_eq!(
             second.status(),
             StatusCode::OK,
             "the limit itself is allowed"
         );
-        let third = outgoing.send(page(1));
+        let third = outgoing.send(page(LARGE));
         assert_eq!(third.status(), StatusCode::SERVICE_UNAVAILABLE);
         drop((first, third));
         assert_eq!(outgoing.send(page(BYTES_MAX / 2)).status(), StatusCode::OK);
@@ -218,9 +232,9 @@ mod tests {
         let outgoing = Outgoing::default();
         let large = outgoing.send(page(BYTES_MAX + 1));
         assert_eq!(large.status(), StatusCode::OK);
-        assert_eq!(
-            outgoing.send(page(1)).status(),
-            StatusCode::SERVICE_UNAVAILABLE
-        );
+        let another = outgoing.send(page(SMALL_BYTES_MAX + 1));
+        assert_eq!(another.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let small = outgoing.send(page(SMALL_BYTES_MAX));
+        assert_eq!(small.status(), StatusCode::OK, "small ones are always sent");
     }
 }

@@ -1,9 +1,10 @@
 //! The monitor's thread: accepts connections and lets hyper speak HTTP/1.1 on them, or HTTP/2 (`http2`).
 //!
-//! Limits: so many connections at a time, the others wait in the kernel's queue; a request's head must come in time and
-//! not be too long; a client that takes nothing of its page for a while is closed.
+//! Limits: so many connections at a time, and those who ask for nothing make room for others (`seats`); a request's head must
+//! come in time and not be too long; a client that takes nothing of its page for a while is closed.
 
 use super::http2;
+use super::seats::{Seat, Seats};
 use super::site::Site;
 use super::{Beside, Facts, HTTP2};
 use crate::base::log::{Level, Record};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
@@ -87,11 +88,12 @@ async fn serve(
     mut stop: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(socket.into())?;
-    let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let seats = Seats::new(CONNECTIONS_MAX);
     loop {
         let next = async {
-            let seat = Arc::clone(&seats).acquire_owned().await;
-            Some((seat, listener.accept().await))
+            // Whoever is at the door is let in first: nobody has to go for one who does not come.
+            let accepted = listener.accept().await;
+            Some((seats.take().await, accepted))
         };
         let stopped = async {
             // Either way the monitor is over.
@@ -106,30 +108,33 @@ async fn serve(
                 let tls = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
                 let (site, tls) = (Rc::clone(&site), tls.map(TlsAcceptor::from));
                 tokio::task::spawn_local(async move {
-                    welcome(stream, tls, site).await;
-                    drop(seat);
+                    let dismissed = seat.dismissed();
+                    or(welcome(stream, tls, site, &seat), dismissed).await;
                 });
             }
-            Err(_) => tokio::time::sleep(BACK_OFF).await,
+            Err(_) => {
+                drop(seat);
+                tokio::time::sleep(BACK_OFF).await;
+            }
         }
     }
 }
 
 /// Takes a connection in: a limit on its stuckness, TLS where there is TLS, then requests. What goes wrong on it is the
 /// client's affair.
-async fn welcome(stream: TcpStream, tls: Option<TlsAcceptor>, site: Rc<Site>) {
+async fn welcome(stream: TcpStream, tls: Option<TlsAcceptor>, site: Rc<Site>, seat: &Rc<Seat>) {
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(STUCK_MAX));
     let stream = Box::pin(stream);
     match tls {
-        None => talk(stream, site).await,
+        None => talk(stream, site, seat).await,
         Some(tls) => {
             if let Ok(Ok(stream)) = timeout(HEAD_WITHIN, tls.accept(stream)).await {
                 if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
-                    http2::talk(stream, site).await;
+                    http2::talk(stream, site, seat).await;
                 } else {
-                    talk(stream, site).await;
+                    talk(stream, site, seat).await;
                 }
             }
         }
@@ -137,10 +142,18 @@ async fn welcome(stream: TcpStream, tls: Option<TlsAcceptor>, site: Rc<Site>) {
 }
 
 /// Answers requests until the client or a limit ends the connection.
-async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, site: Rc<Site>) {
-    let answer = service_fn(move |request| {
-        let site = Rc::clone(&site);
-        async move { Ok::<_, Infallible>(site.current().answer(&request).await) }
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    site: Rc<Site>,
+    seat: &Rc<Seat>,
+) {
+    let answer = service_fn(|request| {
+        let (site, asking) = (Rc::clone(&site), seat.asks());
+        async move {
+            let mut response = site.current().answer(&request).await;
+            response.body_mut().asked_by(asking);
+            Ok::<_, Infallible>(response)
+        }
     });
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())

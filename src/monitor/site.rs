@@ -1,7 +1,8 @@
-//! Which path is which page. Counts the requests, as `/varz` shows them.
+//! What the pages may ask, and the way from a request to its answer. Counts the requests, as `/varz` shows them.
 
 use super::Facts;
 use super::pages;
+use super::path::{Place, base_path, place};
 use super::query::Query;
 use super::reply::{Outgoing, Refusal, Reply, Sending};
 use super::surveyor::Surveyor;
@@ -10,7 +11,7 @@ use crate::base::ids::AccountId;
 use crate::config::Account;
 use crate::runtime::usage;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::{Request, Response, StatusCode, Version};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -164,8 +165,12 @@ impl Site {
     /// Answers a request, whatever its method: as in nats-server, they all ask.
     pub(super) async fn answer(self: &Rc<Site>, request: &Request<Incoming>) -> Response<Sending> {
         let uri = request.uri();
-        let reply = match self.find(uri.path()) {
-            Found::Page(path) => {
+        let asked = match names_its_host(request) {
+            true => place(uri.path(), &self.base_path),
+            false => Place::Broken,
+        };
+        let reply = match asked {
+            Place::Page(path) => {
                 let query = Query::parse(uri.query().unwrap_or_default());
                 let counted = if path == "/subscriptionsz" {
                     "/subsz"
@@ -179,11 +184,12 @@ impl Site {
                 let page = pages::page(path, self, &query).await;
                 page.unwrap_or_else(Reply::from)
             }
-            Found::Elsewhere(path) => match uri.query() {
+            Place::Elsewhere(path) => match uri.query() {
                 Some(query) => Reply::elsewhere(&format!("{path}?{query}")),
                 None => Reply::elsewhere(&path),
             },
-            Found::Nothing => Refusal::NotFound("404 page not found\n").into(),
+            Place::Nothing => Refusal::NotFound("404 page not found\n").into(),
+            Place::Broken => Refusal::Bad("400 Bad Request".to_owned()).into(),
         };
         let is_refused = reply.status == StatusCode::SERVICE_UNAVAILABLE;
         let mut response = self.outgoing.send(reply);
@@ -194,90 +200,9 @@ impl Site {
         }
         response
     }
-
-    fn find(&self, path: &str) -> Found {
-        let clean = clean_path(path);
-        if clean != path {
-            return Found::Elsewhere(clean);
-        }
-        let below = match self.base_path.as_str() {
-            "/" => Some(path),
-            base if path == base => Some("/"),
-            base => path
-                .strip_prefix(base)
-                .filter(|rest| rest.starts_with('/') && *rest != "/"),
-        };
-        let known = below.and_then(|below| pages::PATHS.iter().find(|path| **path == below));
-        known.map_or(Found::Nothing, |path| Found::Page(path))
-    }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Found {
-    Page(&'static str),
-    /// The same place by its proper name.
-    Elsewhere(String),
-    Nothing,
-}
-
-/// The configured path with a slash in front and none behind.
-fn base_path(configured: &str) -> String {
-    let clean = clean_path(&format!("/{configured}"));
-    match clean.strip_suffix('/') {
-        Some("") | None => clean,
-        Some(path) => path.to_owned(),
-    }
-}
-
-/// A path without empty, `.` and `..` parts, with the slash at its end if it had one.
-fn clean_path(path: &str) -> String {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    let end = if path.ends_with('/') && !parts.is_empty() {
-        "/"
-    } else {
-        ""
-    };
-    format!("/{}{end}", parts.join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_cleaned_as_go_cleans_them() {
-        for (path, clean) in [
-            ("/", "/"),
-            ("/varz", "/varz"),
-            ("/varz/", "/varz/"),
-            ("//varz", "/varz"),
-            ("/a/../varz", "/varz"),
-            ("/../../varz", "/varz"),
-            ("/./varz/.", "/varz"),
-            ("//", "/"),
-            ("", "/"),
-        ] {
-            assert_eq!(clean_path(path), clean, "{path}");
-        }
-    }
-
-    #[test]
-    fn the_base_path_may_be_written_with_or_without_slashes() {
-        for (configured, base) in [
-            ("", "/"),
-            ("/", "/"),
-            ("mon/x/", "/mon/x"),
-            ("/mon", "/mon"),
-            ("a//b", "/a/b"),
-        ] {
-            assert_eq!(base_path(configured), base, "{configured}");
-        }
-    }
+/// Whether a request says for whom it is as HTTP/1.1 wants it: once. Two readers could understand another one in two ways.
+fn names_its_host<T>(request: &Request<T>) -> bool {
+    request.version() != Version::HTTP_11 || request.headers().get_all(HOST).iter().count() == 1
 }

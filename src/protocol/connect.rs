@@ -3,6 +3,7 @@
 use crate::config::Secret;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::borrow::Cow;
 use std::fmt;
 
 /// What a client says of itself. A field that is missing or null keeps what was before: first the defaults, then what
@@ -61,12 +62,13 @@ impl Default for ConnectOptions {
 
 impl ConnectOptions {
     /// Takes over what `json` says, as Go's decoder would: keys in any case, the last of equal ones, bytes that are no
-    /// UTF-8 replaced, `null` for nothing said.
+    /// UTF-8 and halves of characters replaced, `null` for nothing said.
     ///
     /// # Errors
     /// When it is not a JSON object with fields of the right types; nothing has changed then.
     pub fn merge(&mut self, json: &[u8]) -> Result<(), NotConnect> {
         let text = String::from_utf8_lossy(json);
+        let text = with_whole_characters(&text);
         let mut merged = self.clone();
         let mut reader = serde_json::Deserializer::from_str(&text);
         let read = Merge(&mut merged)
@@ -90,6 +92,38 @@ impl ConnectOptions {
             .collect::<Vec<_>>()
             .join(":")
     }
+}
+
+/// The text with `\ufffd` for each escape that is half of a surrogate pair without the other: serde_json refuses those.
+fn with_whole_characters(text: &str) -> Cow<'_, str> {
+    if !text.contains("\\u") {
+        return Cow::Borrowed(text);
+    }
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        whole.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let (kept, len) = match (escape(rest), rest.get(6..).and_then(escape)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (&rest[..12], 12),
+            (Some(0xd800..=0xdfff), _) => ("\\ufffd", 6),
+            // An escape of another kind: what it escapes is never the beginning of one.
+            _ => {
+                let len = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
+                (&rest[..len], len)
+            }
+        };
+        whole.push_str(kept);
+        rest = &rest[len..];
+    }
+    whole.push_str(rest);
+    Cow::Owned(whole)
+}
+
+/// The unit of UTF-16 that a text begins with an escape for.
+fn escape(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 /// The argument of `CONNECT` is not what it should be.
@@ -184,6 +218,31 @@ mod tests {
         options.merge(b"null").expect("nothing said");
         assert!(!options.verbose && !options.pedantic);
         assert_eq!(options.label(), "v1.2:go:x");
+    }
+
+    #[test]
+    fn halves_of_characters_are_replaced_as_in_go() {
+        for (name, wanted) in [
+            (r"a\ud800", "a\u{fffd}"),
+            (r"\ud800\ud800b", "\u{fffd}\u{fffd}b"),
+            (r"\ud83d\ude00\udc00", "\u{1f600}\u{fffd}"),
+            (r"\uD800\n\u00fc", "\u{fffd}\n\u{fc}"),
+            (r"\\ud800", r"\ud800"),
+        ] {
+            let mut options = ConnectOptions::default();
+            let json = format!("{{\"name\":\"{name}\"}}");
+            options.merge(json.as_bytes()).expect("json");
+            assert_eq!(options.name, wanted, "{name}");
+        }
+        for bad in [
+            r#"{"name":"\u12"}"#,
+            r#"{"name":"\ud8"#,
+            r#"{"name":"\"#,
+            r#"{"name":"\u+123"}"#,
+        ] {
+            let read = ConnectOptions::default().merge(bad.as_bytes());
+            assert_eq!(read, Err(NotConnect), "{bad}");
+        }
     }
 
     #[test]

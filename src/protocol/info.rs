@@ -1,6 +1,6 @@
 //! The JSON of `INFO`. *Control path.* Field names, order and omissions are nats-server's (`server.go`).
 
-use crate::config::Labels;
+use crate::config::{Labels, NATS_SERVER_VERSION, Options};
 use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -80,6 +80,32 @@ pub struct Addressee<'a> {
 }
 
 impl ServerInfo {
+    /// What a server with these options says, while nobody has an address for it that is better than the configured one.
+    /// Whether clients have to authenticate is not decided here.
+    pub fn new(options: &Options, server_id: &str) -> ServerInfo {
+        let server_name = options.server_name.as_deref().unwrap_or(server_id);
+        let has_tls = options.tls.is_some();
+        ServerInfo {
+            server_id: server_id.to_owned(),
+            server_name: server_name.to_owned(),
+            version: NATS_SERVER_VERSION.to_owned(),
+            trunkline: env!("CARGO_PKG_VERSION").to_owned(),
+            proto: 1,
+            go: "none".to_owned(),
+            host: options.host.clone(),
+            port: options.port,
+            headers: !options.no_header_support,
+            auth_required: false,
+            tls_required: has_tls && !options.allow_non_tls,
+            tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
+            tls_available: has_tls && options.allow_non_tls,
+            max_payload: options.max_payload,
+            connect_urls: Vec::new(),
+            ldm: false,
+            labels: Arc::new(options.labels.clone()),
+        }
+    }
+
     /// Appends `INFO {…}\r\n` for one client.
     pub fn write_line(&self, into: &mut Vec<u8>, to: &Addressee<'_>, occasion: Occasion) {
         let connected = occasion == Occasion::Connected;

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 
 /// Connections that may wait to be accepted; the kernel caps it at `somaxconn`.
 const BACKLOG: i32 = 4096;
-/// How long a port may be in use before that is an error, and how often it is tried.
+/// How long a port or a Unix socket may be in use before that is an error, and how often it is tried.
 ///
 /// The kernel takes the rings of a process that was killed apart behind its death, and with them its listening socket: some
-/// milliseconds long, longer on a busy machine, whoever starts it anew finds its port still taken.
-const BIND_WAIT_MAX: Duration = Duration::from_secs(1);
-const BIND_EVERY: Duration = Duration::from_millis(2);
+/// milliseconds long, longer on a busy machine, whoever starts it anew finds its place still taken.
+pub(super) const IN_USE_WAIT_MAX: Duration = Duration::from_secs(1);
+pub(super) const IN_USE_EVERY: Duration = Duration::from_millis(2);
 
 /// Binds to `host` and `port` (0 is a free one) and listens; gives the address it got.
 ///
@@ -75,10 +75,10 @@ fn open_address(address: SocketAddr, dual: bool) -> io::Result<(OwnedFd, SocketA
 }
 
 fn bind_patiently(socket: &OwnedFd, address: SocketAddr) -> Result<(), Errno> {
-    let deadline = Instant::now() + BIND_WAIT_MAX;
+    let deadline = Instant::now() + IN_USE_WAIT_MAX;
     loop {
         match bind(socket, &address) {
-            Err(Errno::ADDRINUSE) if Instant::now() < deadline => thread::sleep(BIND_EVERY),
+            Err(Errno::ADDRINUSE) if Instant::now() < deadline => thread::sleep(IN_USE_EVERY),
             bound => return bound,
         }
     }

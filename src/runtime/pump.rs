@@ -23,7 +23,7 @@ use super::password_worker::PasswordWorkers;
 use super::pulse::Pulse;
 use super::ring::{Event, Ring};
 use super::socket::{InFlight, Load, Socket, Sockets};
-use super::thread::{Common, Directive, Reload, Report};
+use super::thread::{Common, Directive, Reload, Report, Reports};
 use crate::base::clock::Now;
 use crate::base::ids::{ConnectionId, ShardId};
 use crate::base::log::{Level, Record};
@@ -36,7 +36,7 @@ use staged::Staged;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// Up to this size a batch is sent through the ring, together with those of the same turn: one system call for all of
@@ -56,7 +56,7 @@ pub(super) struct Pump {
     ring: Ring,
     bells: Doorbells,
     directives: Receiver<Directive>,
-    reports: Sender<Report>,
+    reports: Reports,
     logger: Logger,
     passwords: PasswordWorkers,
     account_changes: AccountChanges,
@@ -184,8 +184,7 @@ impl Pump {
     }
 
     fn report(&self, what: fn(ShardId) -> Report) {
-        // Nobody listens any more when the process is about to exit.
-        let _ = self.reports.send(what(self.id()));
+        self.reports.send(what(self.id()));
     }
 
     /// One turn; says whether anything happened.

@@ -22,7 +22,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -116,6 +116,27 @@ pub enum Report {
     Failed(ShardId, String),
 }
 
+/// Takes reports to the supervisor.
+#[derive(Clone)]
+pub struct Reports(Arc<dyn Fn(Report) + Send + Sync>);
+
+impl Reports {
+    /// `take` is called on the shards' threads, between the steps of a turn: it must not wait.
+    pub fn new(take: impl Fn(Report) + Send + Sync + 'static) -> Reports {
+        Reports(Arc::new(take))
+    }
+
+    pub(super) fn send(&self, report: Report) {
+        (self.0)(report);
+    }
+}
+
+impl fmt::Debug for Reports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reports")
+    }
+}
+
 /// Where the acceptor gets its connections from.
 #[derive(Debug)]
 pub struct Doorway {
@@ -129,7 +150,7 @@ pub struct Doorway {
 #[derive(Clone, Debug)]
 pub struct Common {
     pub bells: Doorbells,
-    pub reports: Sender<Report>,
+    pub reports: Reports,
     pub logger: Logger,
     pub passwords: PasswordWorkers,
     pub clock: Clock,
@@ -166,7 +187,7 @@ pub fn spawn(
         .spawn(move || {
             let reports = common.reports.clone();
             if let Err(why) = run(shard, core, directives, doorway, common) {
-                let _ = reports.send(Report::Failed(id, why));
+                reports.send(Report::Failed(id, why));
             }
         })
 }

@@ -32,8 +32,9 @@ pub struct Glut {
     pub pattern: Option<Box<[u8]>>,
     /// Empty without a queue group.
     pub queue: Box<[u8]>,
-    /// How much of a sample they are.
+    /// How much of a sample they are, and how much of it all that was for this subscription.
     pub percent: u8,
+    pub subscription_percent: u8,
 }
 
 impl SlowConsumer {
@@ -72,6 +73,7 @@ impl fmt::Display for Glut {
             pattern,
             queue,
             percent,
+            subscription_percent,
         } = self;
         write!(f, "{percent}% on subject {}", quoted(subject))?;
         match pattern {
@@ -81,6 +83,12 @@ impl fmt::Display for Glut {
         write!(f, "{}", String::from_utf8_lossy(sid))?;
         if !queue.is_empty() {
             write!(f, " in queue {}", quoted(queue))?;
+        }
+        if subscription_percent > percent {
+            write!(
+                f,
+                ", which has {subscription_percent}% with its other subjects"
+            )?;
         }
         Ok(())
     }

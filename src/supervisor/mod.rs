@@ -3,49 +3,42 @@
 
 pub mod config_file;
 pub mod listening;
+mod process;
 pub mod process_files;
 mod reload;
 mod service_manager;
 pub mod signal_command;
+mod threads;
 mod watchdog;
 
 use crate::account::Accounts;
-use crate::auth::NonceKey;
 use crate::base::ids::ShardId;
-use crate::base::limits::{LANE_PARCELS, SHARDS_MAX};
 use crate::base::log::{Level, Record};
 use crate::config::tls::HandshakeFirst;
 use crate::config::{FileRequest, Identity, NATS_SERVER_VERSION, Options};
-use crate::mesh;
 use crate::monitor;
 use crate::protocol::info::ServerInfo;
 use crate::runtime::account_changes::AccountChanges;
-use crate::runtime::clock::Clock;
 use crate::runtime::doorbell::Doorbells;
 use crate::runtime::logger::Logger;
-use crate::runtime::password_worker::PasswordWorkers;
-use crate::runtime::thread::{self, Common, Directive, Doorway, Patience, Report};
+use crate::runtime::thread::{self, Directive, Report};
 use crate::runtime::unix_listener::SocketFile;
 use crate::runtime::{probe, tls_files};
 use crate::session::settings::Settings;
-use crate::shard::Shard;
 use crate::system::{self, Departure, ReloadReply};
 use crate::wire::opening::Entrance;
 use crate::wire::tls::Acceptor;
 use listening::{Listening, ShownSocket, host_port, shown_host};
 use process_files::PortsFile;
 use reload::{Reloading, Running};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::rand::{GetRandomFlags, getrandom};
-use rustix::thread::disable_transparent_huge_pages;
 use service_manager::ServiceManager;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::Signals;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use threads::Spawned;
 use watchdog::{Ticker, Watchdog};
 
 /// How long shards may take to close their connections when the server stops.
@@ -61,8 +54,8 @@ pub fn run(options: &Options, request: Option<&FileRequest>, identity: &Identity
             return 1;
         }
     };
-    abort_on_panic();
-    spare_locked_memory();
+    process::abort_on_panic();
+    process::spare_locked_memory();
     let code = match Broker::start(options, request, identity, &logger) {
         Ok(broker) => broker.watch(),
         Err(why) => {
@@ -133,7 +126,7 @@ impl<'a> Broker<'a> {
             ));
         }
         let entrance = entrance(options, logger)?;
-        raise_descriptor_limit(logger);
+        process::raise_descriptor_limit(logger);
         let tls = entrance.as_ref().and_then(|entrance| entrance.tls.clone());
         let monitor = open_monitor(options, tls.as_deref(), logger)?;
         let Listening {
@@ -141,12 +134,11 @@ impl<'a> Broker<'a> {
             address,
             socket_file,
         } = Listening::open(options)?;
-        let info = server_info(options, server_id, server_name, address);
+        let info = server_info(options, &server_id, address);
         Accounts::compile(&options.accounts, options.system_account)
             .map_err(|error| error.to_string())?;
-        let key = nonce_key()?;
+        let key = process::nonce_key()?;
         let settings = Settings::new(options, info, key);
-        let count = shard_count(options);
         let clock = thread::start_clock();
         let Spawned {
             bells,
@@ -155,7 +147,7 @@ impl<'a> Broker<'a> {
             account_changes,
             shards,
             ticker,
-        } = spawn(options, &settings, entrance, doorway, count, logger, clock)?;
+        } = threads::spawn(options, &settings, entrance, doorway, logger, clock)?;
         let mut broker = Broker {
             logger,
             bells,
@@ -226,7 +218,7 @@ impl<'a> Broker<'a> {
             system::services(system::Means {
                 bells: self.bells.clone(),
                 events: settings.events.clone(),
-                seed: seed(),
+                seed: process::seed(),
                 account_changes,
                 reload: system::AskReload(Box::new(move |reply| {
                     // Nobody listens any more when the server is about to stop.
@@ -459,12 +451,7 @@ fn open_monitor(
     Ok(port)
 }
 
-fn server_info(
-    options: &Options,
-    server_id: String,
-    server_name: String,
-    address: Option<SocketAddr>,
-) -> ServerInfo {
+fn server_info(options: &Options, server_id: &str, address: Option<SocketAddr>) -> ServerInfo {
     let advertised = options.client_advertise.as_ref();
     let own = || match &options.unix_socket {
         Some(path) if address.is_none() => ShownSocket(path).to_string(),
@@ -476,196 +463,10 @@ fn server_info(
         .or_else(|| address.map(|address| address.port()))
         .unwrap_or_default();
     ServerInfo {
-        server_id,
-        server_name,
-        version: NATS_SERVER_VERSION.to_owned(),
-        trunkline: env!("CARGO_PKG_VERSION").to_owned(),
-        proto: 1,
-        go: "none".to_owned(),
         host,
         port,
-        headers: !options.no_header_support,
-        // `Settings` knows.
-        auth_required: false,
-        tls_required: options.tls.is_some() && !options.allow_non_tls,
-        tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
-        tls_available: options.tls.is_some() && options.allow_non_tls,
-        max_payload: options.max_payload,
-        connect_urls: Vec::new(),
-        ldm: false,
-        labels: Arc::new(options.labels.clone()),
+        ..ServerInfo::new(options, server_id)
     }
-}
-
-/// One shard per core that the process may use, within its cgroup's quota, unless told otherwise.
-fn shard_count(options: &Options) -> u8 {
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let count = options
-        .shards
-        .map_or(available, usize::from)
-        .clamp(1, SHARDS_MAX);
-    u8::try_from(count).unwrap_or(1)
-}
-
-/// The shards at work, and the ways to them and from them.
-struct Spawned {
-    bells: Doorbells,
-    messages: Receiver<Message>,
-    sender: Sender<Message>,
-    account_changes: AccountChanges,
-    shards: Vec<JoinHandle<()>>,
-    ticker: Option<Ticker>,
-}
-
-fn spawn(
-    options: &Options,
-    settings: &Settings,
-    entrance: Option<Arc<Entrance>>,
-    doorway: Doorway,
-    count: u8,
-    logger: &Logger,
-    clock: Clock,
-) -> Result<Spawned, String> {
-    let failed = |what: &str| {
-        let what = what.to_owned();
-        move |error: std::io::Error| format!("{what}: {error}")
-    };
-    let (bells, mailboxes) = Doorbells::new(count).map_err(failed("Could not make doorbells"))?;
-    let (sender, messages) = channel();
-    forward_signals(sender.clone()).map_err(failed("Could not listen to signals"))?;
-    let ticker = tick(sender.clone()).map_err(failed("Could not start a thread"))?;
-    let (reports, shard_reports) = channel();
-    forward_reports(shard_reports, sender.clone()).map_err(failed("Could not start a thread"))?;
-    // Before anything is pinned: a thread inherits where it may run.
-    let workers = thread::cores().len() / 2;
-    let passwords =
-        PasswordWorkers::start(workers, &bells).map_err(failed("Could not start a thread"))?;
-    let account_changes = AccountChanges::default();
-    let common = Common {
-        bells: bells.clone(),
-        passwords,
-        reports,
-        logger: logger.clone(),
-        clock,
-        patience: Patience {
-            spin: Duration::from_micros(u64::from(options.spin_us)),
-            linger: Duration::from_micros(u64::from(options.linger_us)),
-        },
-        account_changes: account_changes.clone(),
-        entrance,
-    };
-    let mut cores = thread::cores();
-    if cores.len() < usize::from(count) {
-        let have = cores.len();
-        let text = format!("{count} shards on {have} cores: the shards are not pinned");
-        logger.log(Record::new(Level::Warn, text));
-        cores.clear();
-    }
-    let mut doorway = Some(doorway);
-    let mut shards = Vec::new();
-    for (index, (mesh, mailbox)) in mesh::build(count, LANE_PARCELS)
-        .into_iter()
-        .zip(mailboxes)
-        .enumerate()
-    {
-        let mut shard = Shard::new(settings.clone(), mesh, seed());
-        shard.set_wall_clock(common.clock.wall());
-        let core = cores.get(index).copied();
-        let spawned = thread::spawn(shard, core, mailbox, doorway.take(), common.clone());
-        shards.push(spawned.map_err(failed("Could not start a shard"))?);
-    }
-    Ok(Spawned {
-        bells,
-        messages,
-        sender,
-        account_changes,
-        shards,
-        ticker,
-    })
-}
-
-fn forward_signals(to: Sender<Message>) -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])?;
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
-                if to.send(Message::Signal(signal)).is_err() {
-                    break;
-                }
-            }
-        })?;
-    Ok(())
-}
-
-fn tick(to: Sender<Message>) -> std::io::Result<Option<Ticker>> {
-    let interval = ServiceManager::watchdog_interval();
-    let ring = move || to.send(Message::Tick).is_ok();
-    interval.map(|every| Ticker::start(every, ring)).transpose()
-}
-
-fn forward_reports(from: Receiver<Report>, to: Sender<Message>) -> std::io::Result<()> {
-    std::thread::Builder::new()
-        .name("reports".to_owned())
-        .spawn(move || {
-            for report in from {
-                if to.send(Message::Report(report)).is_err() {
-                    break;
-                }
-            }
-        })?;
-    Ok(())
-}
-
-/// As many descriptors as allowed: every connection is one (Go programs do the same at start).
-fn raise_descriptor_limit(logger: &Logger) {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if setrlimit(Resource::Nofile, raised).is_err() {
-        let text = "The limit of open files could not be raised; see `ulimit -n`";
-        logger.log(Record::new(Level::Warn, text));
-    }
-}
-
-/// Where memory may hardly be locked, does without huge pages: the kernel counts the whole huge page as locked for
-/// every few KiB that glommio registers from it, three times per shard.
-fn spare_locked_memory() {
-    const PLENTY: u64 = 256 << 20;
-    if getrlimit(Resource::Memlock)
-        .current
-        .is_some_and(|limit| limit < PLENTY)
-    {
-        // Where the kernel has no huge pages there is nothing to do without.
-        let _ = disable_transparent_huge_pages(true);
-    }
-}
-
-/// A dead shard is a dead process (DESIGN §2.8), in debug builds too.
-fn abort_on_panic() {
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        default(info);
-        std::process::abort();
-    }));
-}
-
-/// From the kernel: nobody else must be able to guess it.
-fn nonce_key() -> Result<NonceKey, String> {
-    let mut random = [0; 32];
-    // The kernel gives this little whole, or says why not.
-    match getrandom(&mut random, GetRandomFlags::empty()) {
-        Ok(len) if len == random.len() => Ok(NonceKey::new(random)),
-        Ok(_) => Err("The kernel gave too few random bytes".to_owned()),
-        Err(error) => Err(format!("The kernel gave no random bytes: {error}")),
-    }
-}
-
-fn seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0)
 }
 
 fn signal_text(signal: i32) -> &'static str {

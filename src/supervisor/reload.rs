@@ -162,9 +162,7 @@ impl Broker<'_> {
             options.port = old.port;
         }
         let lines = changes(old, &options)?;
-        let info = &settings.info;
-        let (id, name) = (info.server_id.clone(), info.server_name.clone());
-        let info = server_info(&options, id, name, *address);
+        let info = server_info(&options, &settings.info.server_id, *address);
         let settings = settings.renewed(&options, info, *key);
         let settings = settings.map_err(|error| error.to_string())?;
         let log = if logs_alike(old, &options) {

@@ -25,6 +25,14 @@ fn lines_are_objects(shards: u32) {
     client.send(b"PUB b.secret 2\r\nhi\r\n").expect("sent");
     let refused = client.line().expect("an answer");
     assert!(refused.starts_with(b"-ERR"), "{refused:?}");
+    // What would end a text, a line or a terminal's patience.
+    let mut odd = server.connect();
+    odd.send(
+        b"CONNECT {\"user\":\"ann\",\"pass\":\"swordfish\",\"name\":\"a\\\"b\\u0000\\n\xff\"}\r\n",
+    )
+    .expect("sent");
+    odd.send(b"SUB c.\x1b\"\xff 1\r\n").expect("sent");
+    assert!(server.logs_within("[SUB c.", PATIENCE));
     let mut stranger = server.connect();
     stranger
         .send(b"CONNECT {\"user\":\"ann\",\"pass\":\"perch\"}\r\n")
@@ -66,6 +74,8 @@ fn lines_are_objects(shards: u32) {
         assert_eq!(violation[key], wanted, "{key} of {violation}");
     }
     assert!(violation["shard"].as_u64() < Some(u64::from(shards)));
+    let subscribed = said("<<- [SUB c.\u{1b}\"\u{fffd} 1]");
+    assert_eq!(subscribed["program"], "a\"b\0\n\u{fffd}");
     let refused = said("authentication error - User \"ann\"");
     assert_eq!(refused["account"], Value::Null, "it was not let in");
     let traced = |object: &Value| object["level"] == "trace";

@@ -2,10 +2,14 @@
 //! and the log says so; what flags say stays. The same on both servers, but where it says otherwise.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use crate::cast::{PATIENCE, QUIET, is_served, join, knock, subscribe, write_publish};
+use crate::support::http::get;
 use crate::support::{Folder, Launch, RawClient, Server, wait_until};
 
 on_both_servers!(
@@ -20,6 +24,9 @@ on_both_servers!(
     the_log_moves_to_a_file_and_back,
     the_pid_is_written_where_it_is_wanted_now,
     the_command_line_reloads,
+    publishers_are_held_up_or_not,
+    payloads_are_traced_as_far_as_is_wanted_now,
+    the_ports_file_moves,
 );
 on_1_2_and_4_shards!(
     whoever_is_about_to_say_who_they_are_may,
@@ -364,4 +371,157 @@ fn the_command_line_reloads(launch: Launch) {
         client.expect_line("-ERR 'Maximum Payload Violation'");
     }
     server.join(QUIET).sync().expect("it runs on");
+}
+
+/// A consumer that does not read is filled until a publisher was held up for its sake, or until it was closed, or could take
+/// no more: nats-server then keeps messages from it. The publisher and the server stay the same.
+fn publishers_are_held_up_or_not(launch: Launch) {
+    let limits = "max_pending: 4MB\nwrite_deadline: \"1h\"";
+    let server = start(launch.flags(["-m", "-1"]), limits);
+    let mut publisher = join(server.address());
+    assert!(holds_up(&server, &mut publisher));
+    reload(&server, &format!("{limits}\nno_fast_producer_stall: true"));
+    is_logged(
+        &server,
+        "[INF] Reloaded: fast producers will not be stalled",
+    );
+    assert!(!holds_up(&server, &mut publisher));
+    reload(&server, limits);
+    is_logged(&server, "[INF] Reloaded: fast producers will be stalled");
+    assert!(holds_up(&server, &mut publisher));
+}
+
+/// Whether the publisher is held up before a consumer has got more than it and the sockets can hold.
+fn holds_up(server: &Server, publisher: &mut RawClient) -> bool {
+    let stalls = || {
+        let page = get(server.monitor(), "/varz").expect("a page").json();
+        page["stalled_clients"].as_u64().unwrap_or_default()
+    };
+    let closed = || server.log().matches("Slow Consumer Detected").count();
+    let (stalls_before, closed_before) = (stalls(), closed());
+    let mut asleep = join(server.address());
+    subscribe(&mut asleep, "a 1");
+    for _ in 0..512 {
+        publish(publisher, 64 << 10);
+        publisher.sync().expect("the publisher is served");
+        if stalls() > stalls_before {
+            return true;
+        }
+        if closed() > closed_before {
+            return false;
+        }
+    }
+    false
+}
+
+fn payloads_are_traced_as_far_as_is_wanted_now(launch: Launch) {
+    let server = start(launch.flags(["-V"]), "max_traced_msg_len: 3");
+    let mut clients = many(&server);
+    let mut say = |word: &str| {
+        clients.push(join(server.address()));
+        for client in &mut clients {
+            let line = format!("PUB a {}\r\n{word}\r\n", word.len());
+            client.send(line.as_bytes()).expect("sent");
+            client.sync().expect("nothing is wrong");
+        }
+        clients.len()
+    };
+    let count = |shown: &str| {
+        let line = format!("<<- MSG_PAYLOAD: [{shown:?}]");
+        server.log().matches(&line).count()
+    };
+    let sent = say("first");
+    assert!(wait_until(PATIENCE, || count("fir...") == sent));
+    reload(&server, "max_traced_msg_len: 5");
+    is_logged(&server, "[INF] Reloaded: max_traced_msg_len = 5");
+    let sent = say("second");
+    assert!(wait_until(PATIENCE, || count("secon...") == sent));
+    let sent = say("third");
+    assert!(wait_until(PATIENCE, || count("third") == sent), "at it");
+    reload(&server, "");
+    is_logged(&server, "[INF] Reloaded: max_traced_msg_len = 0");
+    let sent = say("whole again");
+    assert!(wait_until(PATIENCE, || count("whole again") == sent));
+}
+
+/// A server of the test's own making: the folder of the others' ports file is given by a flag, which would win.
+struct Unaided {
+    child: Child,
+    config: PathBuf,
+}
+
+impl Unaided {
+    fn start(launch: &Launch, config: PathBuf, text: &str) -> Unaided {
+        fs::write(&config, text).expect("written");
+        let mut command = launch.command();
+        command
+            .args(["-a", "127.0.0.1", "-p", "-1", "-c"])
+            .arg(&config)
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        // So that it never waits for whoever reads its log.
+        let log = BufReader::new(child.stderr.take().expect("a pipe"));
+        thread::spawn(move || log.lines().for_each(drop));
+        Unaided { child, config }
+    }
+
+    fn reload(&self, text: &str) {
+        fs::write(&self.config, text).expect("written");
+        self.signal("HUP");
+    }
+
+    fn signal(&self, name: &str) {
+        let line = format!("kill -s {name} {}", self.child.id());
+        let mut shell = std::process::Command::new("sh");
+        assert!(
+            shell
+                .args(["-c", &line])
+                .status()
+                .expect("it runs")
+                .success()
+        );
+    }
+}
+
+impl Drop for Unaided {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The ports file in a folder, when it is there.
+fn ports_in(folder: &Path) -> Option<String> {
+    let entries = fs::read_dir(folder).ok()?.flatten();
+    let mut files = entries.map(|entry| entry.path());
+    let file = files.find(|path| path.extension().is_some_and(|end| end == "ports"))?;
+    fs::read_to_string(file)
+        .ok()
+        .filter(|text| !text.is_empty())
+}
+
+fn the_ports_file_moves(launch: Launch) {
+    let folder = Folder::create().expect("a folder");
+    let place = |name: &str| folder.path().join(name);
+    for name in ["one", "other"] {
+        fs::create_dir(place(name)).expect("made");
+    }
+    let line = |name: &str| format!("ports_file_dir: {:?}\n", place(name).display().to_string());
+    let mut server = Unaided::start(&launch, place("server.conf"), &line("one"));
+    let is_in = |name: &str| wait_until(PATIENCE, || ports_in(&place(name)).is_some());
+    let has_left = |name: &str| wait_until(PATIENCE, || ports_in(&place(name)).is_none());
+    assert!(is_in("one"));
+    let written = ports_in(&place("one"));
+    server.reload(&line("other"));
+    assert!(is_in("other") && has_left("one"));
+    assert_eq!(ports_in(&place("other")), written, "the ports are the same");
+    // A folder that is not there costs the file, and not the server.
+    server.reload(&line("missing"));
+    assert!(has_left("other"));
+    server.reload(&line("one"));
+    assert!(is_in("one"));
+    server.signal("TERM");
+    let ended = || matches!(server.child.try_wait(), Ok(Some(_)));
+    assert!(wait_until(PATIENCE, ended));
+    assert_eq!(ports_in(&place("one")), None, "it goes with the server");
 }

@@ -250,13 +250,8 @@ fn pages_are_served_over_https_and_ask_for_no_certificate() {
             .config_line(&block)
             .start()
             .expect("a server");
-        assert!(
-            server
-                .log()
-                .contains("Starting https monitor on 127.0.0.1:"),
-            "{}",
-            server.log()
-        );
+        let told = "Starting https monitor on 127.0.0.1:";
+        assert!(server.logs_within(told, PATIENCE), "{}", server.log());
         for version in [&TLS12, &TLS13] {
             let client = certificates.client_of(&[version], None);
             // Twice, so that a session could be resumed.

@@ -60,17 +60,49 @@ fn a_reader_that_does_not_read_is_closed() {
 }
 
 #[test]
-fn more_connections_than_are_served_wait_for_their_turn() {
+fn whoever_says_nothing_makes_room_for_whoever_asks() {
     let server = monitored();
     let bystanders = Bystanders::start(server.address());
-    let mut idle: Vec<TcpStream> = (0..256).map(|_| connect(&server)).collect();
-    let mut late = connect(&server);
-    late.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")
-        .expect("it is sent");
+    // Four times as many as are served at a time; each has been let in when the next ones come.
+    let mut silent: Vec<TcpStream> = (0..1024).map(|_| connect(&server)).collect();
     bystanders.expect_progress();
-    idle.pop();
-    assert_eq!(receive(&mut late).expect("a reply").status, 200);
+    for _ in 0..20 {
+        // Only a server that lets it wait for all the others' time to be over lets this fail, by the patience of the read.
+        assert_eq!(
+            get(server.monitor(), "/healthz").expect("a reply").status,
+            200
+        );
+    }
+    let mut nothing = Vec::new();
+    silent[0]
+        .read_to_end(&mut nothing)
+        .expect("the first one had to go");
+    // A connection that has asked and is kept open says nothing either.
+    let mut keeper = connect(&server);
+    keeper
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: m\r\n\r\n")
+        .expect("it is sent");
+    let mut head = [0; 15];
+    keeper.read_exact(&mut head).expect("a reply");
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    silent.extend((0..512).map(|_| connect(&server)));
+    keeper.read_to_end(&mut nothing).expect("it had to go, too");
     bystanders.finish();
+}
+
+#[test]
+fn whoever_is_answered_keeps_its_place() {
+    let server = monitored();
+    let mut watcher = connect(&server);
+    watcher
+        .write_all(b"GET /dashboard/events HTTP/1.1\r\nHost: m\r\n\r\n")
+        .expect("it is sent");
+    let mut head = [0; 15];
+    watcher.read_exact(&mut head).expect("a reply");
+    let _silent: Vec<TcpStream> = (0..1024).map(|_| connect(&server)).collect();
+    assert_eq!(get(server.monitor(), "/varz").expect("a reply").status, 200);
+    let mut events = [0; 4000];
+    watcher.read_exact(&mut events).expect("more events");
 }
 
 #[test]
@@ -286,4 +318,122 @@ fn the_pages_go_with_the_server() {
         .expect("it ends");
     assert!(status.success());
     assert!(get(address, "/varz").is_err());
+}
+
+/// What a request comes to, byte for byte as it was written: the status of each answer on the connection.
+fn statuses(address: std::net::SocketAddr, request: &[u8]) -> Vec<u16> {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let _ = stream.write_all(request);
+    let mut bytes = Vec::new();
+    // A connection that was closed before all was read ends in a reset.
+    let _ = stream.read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    let heads = text.match_indices("HTTP/1.");
+    let number = |at: usize| text.get(at + 9..at + 12)?.parse::<u16>().ok();
+    heads.filter_map(|(at, _)| number(at)).collect()
+}
+
+/// Requests that two readers could understand in two ways: no second request may come out of the first one's body.
+#[test]
+fn what_can_be_read_in_two_ways_is_one_request_or_none() {
+    let server = monitored();
+    let post = "POST /healthz HTTP/1.1\r\nHost: m\r\n";
+    let hidden = "GET /varz HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n";
+    let (bad, one, two) = (&[400][..], &[200][..], &[200, 200][..]);
+    for (what, rest, wanted) in [
+        (
+            "two lengths",
+            format!("Content-Length: 5\r\nContent-Length: 90\r\n\r\nabcde{hidden}"),
+            &[bad][..],
+        ),
+        (
+            "a length with a sign",
+            format!("Content-Length: +5\r\n\r\nabcde{hidden}"),
+            &[bad],
+        ),
+        (
+            "a negative length",
+            format!("Content-Length: -5\r\n\r\nabcde{hidden}"),
+            &[bad],
+        ),
+        (
+            "a length beyond all",
+            format!("Content-Length: 99999999999999999999\r\n\r\nabcde{hidden}"),
+            &[bad],
+        ),
+        (
+            "chunks and a length",
+            format!("Content-Length: 90\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+            &[bad, one, two],
+        ),
+        (
+            "chunks twice",
+            "Transfer-Encoding: gzip, chunked, chunked\r\nConnection: close\r\n\r\n0\r\n\r\n"
+                .to_owned(),
+            &[bad, one],
+        ),
+        (
+            "no chunks",
+            format!("Transfer-Encoding: gzip\r\n\r\n{hidden}"),
+            &[bad],
+        ),
+        (
+            "a chunk without a size",
+            format!("Transfer-Encoding: chunked\r\n\r\nzz\r\n{hidden}"),
+            &[bad, one],
+        ),
+        (
+            "a folded line",
+            format!("X: a\r\n b\r\nConnection: close\r\n\r\n{hidden}"),
+            &[bad],
+        ),
+        (
+            "a space before the colon",
+            format!("Content-Length : 5\r\n\r\nabcde{hidden}"),
+            &[bad],
+        ),
+        ("a NUL", format!("X: a\0b\r\n\r\n{hidden}"), &[bad]),
+        ("a bare return", format!("X: a\rb\r\n\r\n{hidden}"), &[bad]),
+        (
+            "a body that is read",
+            format!("Content-Length: 5\r\n\r\nabcde{hidden}"),
+            &[two],
+        ),
+        (
+            "a body that does not come",
+            "Content-Length: 999999999999\r\nConnection: close\r\n\r\nabcde".to_owned(),
+            &[one],
+        ),
+    ] {
+        let request = format!("{post}{rest}");
+        let got = statuses(server.monitor(), request.as_bytes());
+        assert!(wanted.contains(&&got[..]), "{what}: {got:?}");
+    }
+    for (request, wanted) in [
+        ("GET /healthz\r\n\r\n", 400),
+        ("GET /healthz HTTP/3.0\r\nHost: m\r\n\r\n", 400),
+        ("GET varz HTTP/1.0\r\n\r\n", 400),
+        ("OPTIONS * HTTP/1.0\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        (
+            "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n",
+            400,
+        ),
+        ("GET /varz%zz HTTP/1.0\r\n\r\n", 400),
+        ("GET /%76arz HTTP/1.0\r\n\r\n", 200),
+        ("GET /varz%2f HTTP/1.0\r\n\r\n", 404),
+        ("GET /%2e%2e/varz HTTP/1.0\r\n\r\n", 404),
+        ("GET /./\\evil.example HTTP/1.0\r\n\r\n", 307),
+        ("GET http://evil.example/varz HTTP/1.0\r\n\r\n", 200),
+        ("OPTIONS /varz HTTP/1.0\r\n\r\n", 200),
+        ("DELETE /varz HTTP/1.0\r\n\r\n", 200),
+    ] {
+        assert_eq!(
+            statuses(server.monitor(), request.as_bytes()),
+            [wanted],
+            "{request:?}"
+        );
+    }
+    assert_eq!(get(server.monitor(), "/varz").expect("a reply").status, 200);
 }

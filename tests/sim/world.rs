@@ -836,25 +836,7 @@ pub(crate) fn plain_settings() -> Settings {
 }
 
 pub(crate) fn settings_of(options: &Options) -> Settings {
-    let info = ServerInfo {
-        server_id: "SIM".into(),
-        server_name: "sim".into(),
-        version: "2.15.1".into(),
-        trunkline: "0".into(),
-        proto: 1,
-        go: String::new(),
-        host: "0.0.0.0".into(),
-        port: 4222,
-        headers: true,
-        auth_required: false,
-        tls_required: false,
-        tls_verify: false,
-        tls_available: false,
-        max_payload: 1 << 20,
-        connect_urls: Vec::new(),
-        ldm: false,
-        labels: std::sync::Arc::default(),
-    };
+    let info = ServerInfo::new(options, "SIM");
     Settings::new(options, info, NonceKey::new([0; 32]))
 }
 

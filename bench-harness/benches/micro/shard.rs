@@ -106,25 +106,7 @@ fn send(shard: &mut Shard, id: ConnectionId) {
 }
 
 fn settings() -> Settings {
-    let info = ServerInfo {
-        server_id: "MICRO".into(),
-        server_name: "micro".into(),
-        version: "2.15.1".into(),
-        trunkline: "0".into(),
-        proto: 1,
-        go: String::new(),
-        host: "0.0.0.0".into(),
-        port: 4222,
-        headers: true,
-        auth_required: false,
-        tls_required: false,
-        tls_verify: false,
-        tls_available: false,
-        max_payload: 1 << 20,
-        connect_urls: Vec::new(),
-        ldm: false,
-        labels: Default::default(),
-    };
+    let info = ServerInfo::new(&Options::default(), "MICRO");
     Settings::new(&Options::default(), info, NonceKey::new([0; 32]))
 }
 

@@ -62,7 +62,7 @@ impl Fault {
         // Where the value of a secret ends that began before is not known here.
         let shown = match names_secret(&unshown) {
             true => "…".to_owned(),
-            false => without_secret(shown),
+            false => without_secret(without_users(&shown)),
         };
         let indent = shown
             .chars()
@@ -79,8 +79,7 @@ impl Fault {
                 indent,
             }),
             // It may quote names from the file, of any length.
-            reason: reason
-                .into()
+            reason: without_users(&reason.into())
                 .chars()
                 .take(REASON_MAX)
                 .map(printable)
@@ -136,6 +135,33 @@ fn without_secret(line: String) -> String {
     }
 }
 
+/// `text` without the users and passwords of URLs in it. Where a URL is cut off before its host it is left out.
+fn without_users(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(begin) = rest.find(SCHEME_END) {
+        let (head, tail) = rest.split_at(begin + SCHEME_END.len());
+        shown.push_str(head);
+        // A password may hold anything, unescaped too, but for what ends the URL.
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ']');
+        let end = tail.find(is_end);
+        let url = &tail[..end.unwrap_or(tail.len())];
+        rest = match (url.rfind('@'), end) {
+            (Some(at), _) => &tail[at..],
+            (None, None) if url.contains(':') && !url.contains('/') => "",
+            (None, _) => {
+                shown.push_str(url);
+                rest = &tail[url.len()..];
+                continue;
+            }
+        };
+        shown.push('…');
+    }
+    shown.push_str(rest);
+    shown
+}
+
+const SCHEME_END: &str = "://";
 /// Misspelled ones too.
 const SECRETS: &[&str] = &["pas", "psw", "pwd", "token", "seed", "secret", "$2"];
 const REASON_MAX: usize = 400;

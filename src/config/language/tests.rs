@@ -391,6 +391,22 @@ fn a_fault_shows_its_line_and_no_secret() {
         !behind.contains("hunter2") && behind.contains('…'),
         "{behind}"
     );
+    for url in [
+        "routes: [\"nats://ann:hunter2@h:6222\", 'x://hunter2@h'] 5 5",
+        "a: nats-route://ann:hunter2/@:h@host:6222 b",
+        &format!("a: 1 nats://ann:hunter2{}@host", "y".repeat(60)),
+    ] {
+        let shown = shown(url);
+        assert!(
+            !shown.contains("hunter2") && shown.contains("://…"),
+            "{shown}"
+        );
+    }
+    let plain = shown("a: http://host:80/x https://other:443 b");
+    assert!(
+        plain.contains("http://host:80/x https://other:443 b"),
+        "{plain}"
+    );
     let misspelled = shown("pasword: hunter2 x");
     assert!(!misspelled.contains("hunter2"), "{misspelled}");
     let long = shown(&format!("a: {} b", "x".repeat(100_000)));

@@ -4,6 +4,7 @@ use super::*;
 use crate::account::Accounts;
 use crate::base::ids::ConnectionId;
 use crate::base::limits::QUEUE_HOPS_MAX;
+use crate::config::Options;
 use crate::config::account::predefined;
 use crate::interest::{SubscriptionId, Wish};
 use crate::mesh::{self, Item, Parcel, Sender};
@@ -336,23 +337,5 @@ fn shares_add_up() {
 }
 
 fn info() -> ServerInfo {
-    ServerInfo {
-        server_id: "ID".to_owned(),
-        server_name: "name".to_owned(),
-        version: "2".to_owned(),
-        trunkline: String::new(),
-        proto: 1,
-        go: String::new(),
-        host: String::new(),
-        port: 0,
-        headers: true,
-        tls_required: false,
-        tls_verify: false,
-        tls_available: false,
-        auth_required: false,
-        max_payload: 1 << 20,
-        connect_urls: Vec::new(),
-        ldm: false,
-        labels: Arc::default(),
-    }
+    ServerInfo::new(&Options::default(), "ID")
 }

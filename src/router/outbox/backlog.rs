@@ -3,6 +3,8 @@
 //!
 //! Deliveries are in the outbox as they will be on the wire, so nothing has to be noted while they are made.
 //!
+//! - First the subscription with most bytes, then the subject with most of those: a subscription to inboxes may be filled by a
+//!   thousand subjects with a message each.
 //! - It is a sample: of [`BATCHES_MAX`] batches the first [`MESSAGES_MAX`] messages each. An outbox may hold a gigabyte, and
 //!   a shard has no time to read that.
 //! - The batch in flight is the runtime's and not looked at.
@@ -10,6 +12,7 @@
 use super::Outboxes;
 use crate::router::Batch;
 use hashbrown::HashMap;
+use std::cmp::Reverse;
 use std::collections::hash_map::RandomState;
 
 /// Batches that are looked into, spread evenly over all there are.
@@ -24,8 +27,9 @@ pub struct Filler {
     pub subject: Box<[u8]>,
     /// The identifier of the subscription that they are for.
     pub sid: Box<[u8]>,
-    /// How much of all that was looked at, in percent.
+    /// How much of all that was looked at, in percent: they, and all that is for the same subscription.
     pub percent: u8,
+    pub subscription_percent: u8,
 }
 
 impl Outboxes {
@@ -44,14 +48,21 @@ impl Outboxes {
             }
         }
         let whole: usize = sums.values().sum();
-        let most = sums.into_iter().max_by(|(sort, bytes), (other, more)| {
-            // Equals in a fixed order, so that the answer does not depend on chance.
-            bytes.cmp(more).then_with(|| other.cmp(sort))
-        });
-        most.map(|(sort, bytes)| Filler {
-            subject: sort.subject,
-            sid: sort.sid,
-            percent: u8::try_from(bytes * 100 / whole).unwrap_or(100),
+        let mut of_subscriptions: HashMap<&[u8], usize, RandomState> = HashMap::default();
+        for (sort, bytes) in &sums {
+            *of_subscriptions.entry(&sort.sid).or_default() += bytes;
+        }
+        // Equals in a fixed order, so that the answer does not depend on chance.
+        let subscriptions = of_subscriptions.into_iter();
+        let (sid, of_all) = subscriptions.max_by_key(|(sid, bytes)| (*bytes, Reverse(*sid)))?;
+        let subjects = sums.iter().filter(|(sort, _)| &*sort.sid == sid);
+        let (sort, bytes) = subjects.max_by_key(|(sort, bytes)| (**bytes, Reverse(*sort)))?;
+        let percent = |part: usize| u8::try_from(part * 100 / whole).unwrap_or(100);
+        Some(Filler {
+            subject: sort.subject.clone(),
+            sid: sid.into(),
+            percent: percent(*bytes),
+            subscription_percent: percent(of_all),
         })
     }
 }
@@ -149,11 +160,36 @@ mod tests {
     }
 
     fn filler(subject: &str, sid: &str, percent: u8) -> Option<Filler> {
+        filler_of(subject, sid, percent, percent)
+    }
+
+    fn filler_of(subject: &str, sid: &str, percent: u8, of_all: u8) -> Option<Filler> {
         Some(Filler {
             subject: subject.as_bytes().into(),
             sid: sid.as_bytes().into(),
             percent,
+            subscription_percent: of_all,
         })
+    }
+
+    #[test]
+    fn the_subscription_counts_before_the_subject() {
+        let mut outboxes = outboxes();
+        for _ in 0..3 {
+            deliver(&mut outboxes, "MSG one 1 ", "3\r\nabc\r\n", false);
+        }
+        // More bytes for one subscription, though less of any one subject.
+        for number in 0..9 {
+            deliver(
+                &mut outboxes,
+                &format!("MSG i.{number} 2 "),
+                "2\r\nab\r\n",
+                false,
+            );
+        }
+        deliver(&mut outboxes, "MSG i.4 2 ", "2\r\nab\r\n", false);
+        // Three of 18 bytes, and ten of 17.
+        assert_eq!(outboxes.filler(0), filler_of("i.4", "2", 15, 75));
     }
 
     #[test]

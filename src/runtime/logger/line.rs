@@ -1,4 +1,5 @@
-//! One line of the log: pid, time, level, text, exactly as nats-server prints it; or a JSON object.
+//! One line of the log: pid, time, level, text, as nats-server prints it, but that control characters are escaped; or a JSON
+//! object.
 //!
 //! *Control path.* Run by the log thread only.
 
@@ -58,7 +59,7 @@ impl Form {
     /// What syslog is told: it knows pid, time and level by itself.
     pub(super) fn message<'a>(&self, entry: &'a Entry) -> Cow<'a, str> {
         match self.format {
-            LogFormat::Text => Cow::Borrowed(ended(&entry.record.text)),
+            LogFormat::Text => printable(ended(&entry.record.text)),
             LogFormat::Json => Cow::Owned(self.object(entry)),
         }
     }
@@ -74,7 +75,7 @@ impl Form {
             true => write!(block, "[\x1b[{}m{label}\x1b[0m] ", colour(*level)),
             false => write!(block, "[{label}] "),
         };
-        block.push_str(ended(text));
+        block.push_str(&printable(ended(text)));
     }
 
     /// The keys are documented in docs/operations.md, and stay as they are.
@@ -130,6 +131,24 @@ struct Object<'a> {
 
 fn known_text(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
+}
+
+/// A text that does nothing to the terminal of whoever reads it: trace lines show subjects as they come. Line ends are
+/// ours: no client can put one into a text.
+fn printable(text: &str) -> Cow<'_, str> {
+    let does_something = |one: char| one.is_control() && one != '\n' && one != '\t';
+    if !text.contains(does_something) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for one in text.chars() {
+        if does_something(one) {
+            let _ = write!(shown, "\\x{:02x}", u32::from(one));
+        } else {
+            shown.push(one);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 fn ended(text: &str) -> &str {

@@ -78,10 +78,37 @@ impl LogFile {
         LogFile::open(&self.path, self.size_limit, self.files_max)
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.size_bytes += bytes.len() as u64;
-        Ok(())
+    /// Writes whole lines; gives how many bytes of them the file has taken. Of a line for which the disk has no room
+    /// nothing is left in the file, so that the next one stands by itself.
+    pub(super) fn write(&mut self, lines: &[u8]) -> usize {
+        let mut taken = 0;
+        while taken < lines.len() {
+            match self.file.write(&lines[taken..]) {
+                Ok(0) => break,
+                Ok(more) => taken += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        let whole = match taken == lines.len() {
+            true => taken,
+            false => memchr::memrchr(b'\n', &lines[..taken]).map_or(0, |end| end + 1),
+        };
+        if whole < taken {
+            self.shorten(taken - whole);
+        }
+        self.size_bytes += whole as u64;
+        whole
+    }
+
+    /// Takes so many bytes off the end. The end is asked for: others may have shortened the file too.
+    fn shorten(&self, bytes: usize) {
+        if let Ok(metadata) = self.file.metadata() {
+            // What cannot be shortened, a pipe say, keeps the torn line.
+            let _ = self
+                .file
+                .set_len(metadata.len().saturating_sub(bytes as u64));
+        }
     }
 
     /// Bytes until the limit.
@@ -130,8 +157,14 @@ impl LogFile {
         std::fs::rename(&self.path, &aside)?;
         match self.opened_anew() {
             Ok(opened) => *self = opened,
-            Err(LogStartError::Open(_, error) | LogStartError::Thread(error)) => return Err(error),
-            Err(LogStartError::Syslog(why)) => return Err(io::Error::other(why)),
+            Err(why) => {
+                // The file in use keeps its name. Where even that fails, a rotation has to find the name anew.
+                let _ = std::fs::rename(&aside, &self.path);
+                return Err(match why {
+                    LogStartError::Open(_, error) | LogStartError::Thread(error) => error,
+                    LogStartError::Syslog(why) => io::Error::other(why),
+                });
+            }
         }
         Ok(go_quote(&aside.to_string_lossy()))
     }

@@ -38,11 +38,14 @@ impl Output {
         })
     }
 
-    /// Writes whole lines. Not for syslog, which takes them one by one.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes whole lines; gives how many bytes of them were taken. Not for syslog, which takes them one by one.
+    pub(super) fn write(&mut self, lines: &[u8]) -> usize {
         match self {
-            Output::Stderr => io::stderr().lock().write_all(bytes),
-            Output::File(log) => log.write(bytes),
+            Output::Stderr => match io::stderr().lock().write_all(lines) {
+                Ok(()) => lines.len(),
+                Err(_) => 0,
+            },
+            Output::File(log) => log.write(lines),
             Output::Syslog(_) => unreachable!("syslog gets no blocks"),
         }
     }

@@ -66,6 +66,15 @@ fn lines_look_like_those_of_nats_server() {
         line(&mut form, Level::Trace, "x"),
         "[42] [\x1b[33mTRC\x1b[0m] x\n"
     );
+    form.coloured = false;
+    assert_eq!(
+        line(
+            &mut form,
+            Level::Trace,
+            "<<- [SUB a.\x1b[31m\0\u{9b}\tü 1]\nmore"
+        ),
+        "[42] [TRC] <<- [SUB a.\\x1b[31m\\x00\\x9b\tü 1]\nmore\n"
+    );
 }
 
 #[test]

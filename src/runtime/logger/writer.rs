@@ -52,19 +52,17 @@ impl Writer {
         self.greet_file();
         while let Ok(order) = self.orders.recv() {
             let mut next = Ok(order);
-            let mut lines = 0;
             let stop = loop {
                 match next {
                     Ok(Order::Line(entry)) => {
                         self.shared
                             .queued_bytes
                             .fetch_sub(entry.record.text.len(), Ordering::Relaxed);
-                        lines += self.take(&entry);
+                        self.take(&entry);
                     }
                     Ok(Order::Wake) => {}
                     Ok(Order::Change(to)) => {
-                        self.write_block(lines);
-                        lines = 0;
+                        self.write_block();
                         (self.output, self.form) = *to;
                         self.greet_file();
                     }
@@ -73,15 +71,14 @@ impl Writer {
                 }
                 let reopen = self.shared.reopen.swap(false, Ordering::Acquire);
                 if reopen || self.block.len() >= self.output.block_bytes_max() {
-                    self.write_block(lines);
-                    lines = 0;
+                    self.write_block();
                 }
                 if reopen {
                     self.reopen();
                 }
                 next = self.orders.try_recv();
             };
-            self.write_block(lines);
+            self.write_block();
             self.report_dropped();
             if let Some(written) = stop {
                 let _ = written.try_send(());
@@ -90,30 +87,31 @@ impl Writer {
         }
     }
 
-    /// Adds a line to the block, or gives it to syslog; gives the number of lines added.
-    fn take(&mut self, entry: &Entry) -> u64 {
+    /// Adds a line to the block, or gives it to syslog.
+    fn take(&mut self, entry: &Entry) {
         let Output::Syslog(syslog) = &mut self.output else {
             self.form.push_line(&mut self.block, entry);
-            return 1;
+            return;
         };
         if syslog.send(entry, &self.form.message(entry)).is_err() {
             self.shared.dropped_lines.fetch_add(1, Ordering::Relaxed);
         }
-        0
     }
 
     /// Writes the block. Lines that the world does not take are counted as dropped.
-    fn write_block(&mut self, lines: u64) {
+    fn write_block(&mut self) {
         if self.block.is_empty() {
             return;
         }
-        match self.output.write(self.block.as_bytes()) {
-            Ok(()) => self.report_dropped(),
-            Err(_) => {
-                self.shared
-                    .dropped_lines
-                    .fetch_add(lines, Ordering::Relaxed);
-            }
+        let written = self.output.write(self.block.as_bytes());
+        let lost = &self.block.as_bytes()[written..];
+        if lost.is_empty() {
+            self.report_dropped();
+        } else {
+            let lines = memchr::memchr_iter(b'\n', lost).count() as u64;
+            self.shared
+                .dropped_lines
+                .fetch_add(lines, Ordering::Relaxed);
         }
         self.block.clear();
         if self.block.capacity() > 4 * BLOCK_BYTES_MAX {
@@ -190,6 +188,6 @@ impl Writer {
         }
         let mut line = String::new();
         self.form.push_line(&mut line, &entry);
-        self.output.write(line.as_bytes()).is_ok()
+        self.output.write(line.as_bytes()) == line.len()
     }
 }

@@ -50,6 +50,8 @@ impl Client {
         self.active_at = turn.now;
         self.round_trip = turn.now.since(self.started).max(ROUND_TRIP_MIN);
         if self.options.merge(json).is_err() {
+            // What is wrong with it is not said: it may be about a secret.
+            self.complain_seldom("invalid CONNECT", turn);
             return Err(CloseReason::ProtocolViolation);
         }
         let headers = self.options.headers && turn.settings.headers;

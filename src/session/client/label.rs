@@ -32,8 +32,7 @@ impl Client {
     /// Logs an error of this client that it may make a million times a second.
     pub(super) fn complain_seldom(&self, text: &str, turn: &mut Turn<'_>) {
         let line = self.labelled(text);
-        let key = line.text().to_owned();
-        turn.log.add_seldom(turn.now, Level::Error, &key, line);
+        turn.log.add_seldom_of_client(turn.now, Level::Error, line);
     }
 
     /// Logs an error that many clients of an account may make at the same time: one of them stands for all.
@@ -51,6 +50,7 @@ impl Client {
                 subject,
                 sid,
                 percent,
+                subscription_percent,
             } = filler;
             let id = self.find_sid(&sid, router);
             let interest = router.interest();
@@ -60,6 +60,7 @@ impl Client {
                 pattern: id.map(|id| interest.wish_of(id).1.into()),
                 queue: id.map_or_else(Box::default, |id| interest.queue_of(id).into()),
                 percent,
+                subscription_percent,
             }
         });
         SlowConsumer {

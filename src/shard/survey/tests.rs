@@ -16,25 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 fn shard(options: &Options) -> Shard {
-    let info = ServerInfo {
-        server_id: "ID".to_owned(),
-        server_name: "name".to_owned(),
-        version: "0".to_owned(),
-        trunkline: "0".to_owned(),
-        proto: 1,
-        go: "none".to_owned(),
-        host: "h".to_owned(),
-        port: 1,
-        headers: true,
-        auth_required: false,
-        tls_required: false,
-        tls_verify: false,
-        tls_available: false,
-        max_payload: options.max_payload,
-        connect_urls: Vec::new(),
-        ldm: false,
-        labels: std::sync::Arc::default(),
-    };
+    let info = ServerInfo::new(options, "ID");
     let mesh = mesh::build(1, 1).pop().expect("one end");
     Shard::new(
         Settings::new(options, info, NonceKey::new([0; 32])),

@@ -308,24 +308,7 @@ fn word<'a>(words: &[&'a str], number: u8) -> &'a str {
 }
 
 fn settings() -> Settings {
-    let info = ServerInfo {
-        server_id: "FUZZ".into(),
-        server_name: "fuzz".into(),
-        version: "2.15.1".into(),
-        trunkline: "0".into(),
-        proto: 1,
-        go: String::new(),
-        host: "0.0.0.0".into(),
-        port: 4222,
-        headers: true,
-        auth_required: false,
-        tls_required: false,
-        tls_verify: false,
-        tls_available: false,
-        max_payload: 1 << 20,
-        connect_urls: Vec::new(),
-        ldm: false,
-    };
+    let info = ServerInfo::new(&Options::default(), "FUZZ");
     let mut settings = Settings::new(&Options::default(), info, NonceKey::new([0; 32]));
     settings.payload_max = PAYLOAD_MAX;
     settings.outbox.pending = PENDING_MAX;

@@ -67,6 +67,7 @@ export async function slowConsumers(event) {
 function subscription(one) {
   const parts = [one.subscription ? made("code", "", one.subscription) : "one that has ended", ` sid ${one.sid}`];
   if (one.queue) parts.push(` queue ${one.queue}`);
+  if (one.subscription_percent > one.percent) parts.push(` ${one.subscription_percent} %`);
   return made("span", "", ...parts);
 }
 

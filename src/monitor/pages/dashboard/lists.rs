@@ -146,6 +146,7 @@ struct Slow<'a> {
     sid: String,
     queue: String,
     percent: u8,
+    subscription_percent: u8,
 }
 
 impl<'a> Slow<'a> {
@@ -164,6 +165,7 @@ impl<'a> Slow<'a> {
             sid: of_glut(glut.map(|glut| &*glut.sid)),
             queue: of_glut(glut.map(|glut| &*glut.queue)),
             percent: glut.map_or(0, |glut| glut.percent),
+            subscription_percent: glut.map_or(0, |glut| glut.subscription_percent),
         }
     }
 }
