@@ -16,6 +16,7 @@ mod cycles;
 mod exports;
 mod gathered;
 mod imports;
+pub(super) mod labels;
 pub(super) mod mappings;
 mod patterns;
 pub(super) mod permissions;

@@ -15,6 +15,7 @@ pub mod file;
 pub mod go_text;
 mod help;
 pub mod identity;
+pub mod labels;
 pub mod language;
 pub mod log;
 pub mod reference;
@@ -38,6 +39,7 @@ pub use command_line::{
 pub use draft::{Draft, is_anybody};
 pub use file::{Configured, FileRequest};
 pub use identity::Identity;
+pub use labels::Labels;
 pub use log::{LogFormat, RemoteSyslog};
 pub use secret::Secret;
 pub use tls::Tls;
@@ -111,6 +113,8 @@ pub struct Options {
     pub ping_interval: Duration,
     /// Unanswered PINGs at which a connection is stale.
     pub ping_max: u32,
+
+    pub labels: Labels,
 
     pub auth: Auth,
     pub auth_timeout: Duration,
@@ -319,6 +323,7 @@ impl Options {
             write_deadline: Duration::ZERO,
             ping_interval: Duration::ZERO,
             ping_max: 0,
+            labels: Labels::default(),
             auth: Auth::None,
             auth_timeout: Duration::ZERO,
             no_auth_user: None,

@@ -150,6 +150,12 @@ static COMPARED: &[Compared] = &[
         Never("LameDuckGracePeriod", |o| GoDuration(o.lame_duck_grace_period).to_string())),
     Compared("max_traced_msg_len", Live(|old, new| told("max_traced_msg_len", old.max_traced_msg_len, new.max_traced_msg_len))),
     Compared("proxies", Lists(proxies)),
+    Compared("server_tags", Live(|old, new| {
+        changed(&old.labels.tags(), &new.labels.tags(), || "Reloaded: tags".to_owned())
+    })),
+    Compared("server_metadata", Live(|old, new| {
+        changed(&old.labels.metadata, &new.labels.metadata, || "Reloaded: metadata".to_owned())
+    })),
     // nats-server has none of these.
     Compared("unix_socket", Never("UnixSocket", |o| {
         o.unix_socket.as_ref().map_or_else(String::new, |path| path.display().to_string())

@@ -11,9 +11,9 @@ use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use self::blocks::{ANY, BLOCKS, LIST, LIST_OR_MAP, MAP, TEXT};
+use self::blocks::{ANY, BLOCKS, LIST, LIST_OR_MAP, MAP, TEXT, TEXTS};
 use super::duration::{GoDuration, parse_duration};
-use super::file::{Field, Reader, accounts, mappings, permissions, proxies, tls, users};
+use super::file::{Field, Reader, accounts, labels, mappings, permissions, proxies, tls, users};
 use super::size::parse_size;
 use super::{Draft, HostPort, LAME_DUCK_DURATION_MIN, LogFormat, RemoteSyslog, Secret};
 use crate::base::limits::SHARDS_MAX;
@@ -472,6 +472,11 @@ pub static TABLE: &[Row] = &[
     row(Group::Server, &["n", "name", "server_name"], "<server_name>",
         Kind::Text(|draft, text| { draft.options.server_name = some_text(text); Ok(()) }),
         "Server name (default: auto)").config(&["server_name"], Reload::Refused),
+    row(Group::Server, &[], "", Kind::Block(TEXTS, labels::tags),
+        "Words by which requests in the system account choose servers; lower case").config(&["server_tags"], Reload::Live),
+    row(Group::Server, &[], "", Kind::Block(MAP, labels::metadata),
+        "Names and texts that say more about the server to those who look after it")
+        .config(&["server_metadata"], Reload::Live),
     row(Group::Server, &["P", "pid"], "<file>",
         Kind::Text(|draft, text| { draft.options.pid_file = some_text(text).map(Into::into); Ok(()) }),
         "File to store PID").config(&["pid_file", "pidfile"], Reload::Live),
@@ -742,8 +747,6 @@ pub static TABLE: &[Row] = &[
     unsupported_key(&["resolver_pinned_accounts"]),
     unsupported_key(&["resolver_preload"]),
     unsupported_key(&["resolver_tls"]),
-    unsupported_key(&["server_metadata"]),
-    unsupported_key(&["server_tags"]),
     unsupported_key(&["trusted_keys", "trusted"]),
     unsupported_key(&["websocket", "ws"]),
 

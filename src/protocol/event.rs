@@ -4,7 +4,9 @@
 
 use super::client_info::ClientInfo;
 use super::info::ServerInfo;
+use crate::config::Labels;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The server that sends an event.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -14,6 +16,10 @@ pub struct EventServer<'a> {
     pub id: &'a str,
     #[serde(rename = "ver")]
     pub version: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub tags: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: &'a BTreeMap<String, String>,
     pub jetstream: bool,
     pub flags: u64,
     /// Of its events.
@@ -26,11 +32,14 @@ pub struct EventServer<'a> {
 impl<'a> EventServer<'a> {
     /// The server that says `info` to its clients, as it says it at `time`.
     pub fn new(info: &'a ServerInfo, sequence: u64, time: &'a str) -> EventServer<'a> {
+        let labels: &Labels = &info.labels;
         EventServer {
             name: &info.server_name,
             host: &info.host,
             id: &info.server_id,
             version: &info.version,
+            tags: labels.tags(),
+            metadata: &labels.metadata,
             jetstream: false,
             flags: 0,
             sequence,
@@ -80,6 +89,27 @@ pub struct Farewell<'a> {
     /// By the client.
     pub received: Amount,
     pub reason: &'a str,
+    /// Of one that did not keep up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_consumer: Option<&'a SlowConsumer>,
+}
+
+/// What was too much for a client. nats-server does not tell it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SlowConsumer {
+    pub pending_bytes: usize,
+    /// What most of these were, as far as that is known: the subject of the messages, and the subscription they came for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subscription: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sid: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub queue: String,
+    /// How much of a sample they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
 }
 
 /// Messages, and the bytes of their headers and payloads.
@@ -120,6 +150,8 @@ mod tests {
                 host: "h",
                 id: "N",
                 version: "2",
+                tags: &[],
+                metadata: &BTreeMap::new(),
                 jetstream: false,
                 flags: 0,
                 sequence: 7,
@@ -144,11 +176,36 @@ mod tests {
             },
             received: Amount::default(),
             reason: "Client Closed",
+            slow_consumer: None,
         });
         let farewell = r#""sent":{"msgs":1,"bytes":2},"received":{"msgs":0,"bytes":0},"reason":"Client Closed""#;
         assert_eq!(
             text(&event),
             format!(r#"{{{heading},"server":{server},"client":{client},{farewell}}}"#)
+        );
+    }
+
+    #[test]
+    fn of_who_was_slow_all_that_is_known_is_told() {
+        let mut slow = SlowConsumer {
+            pending_bytes: 5,
+            ..SlowConsumer::default()
+        };
+        let text = |slow: &SlowConsumer| {
+            let farewell = Farewell {
+                sent: Amount::default(),
+                received: Amount::default(),
+                reason: "r",
+                slow_consumer: Some(slow),
+            };
+            serde_json::to_value(farewell).expect("plain data")["slow_consumer"].to_string()
+        };
+        assert_eq!(text(&slow), r#"{"pending_bytes":5}"#);
+        slow.subject = "a.b".to_owned();
+        slow.percent = Some(90);
+        assert_eq!(
+            text(&slow),
+            r#"{"pending_bytes":5,"percent":90,"subject":"a.b"}"#
         );
     }
 }

@@ -1,8 +1,9 @@
 //! The JSON of `INFO`. *Control path.* Field names, order and omissions are nats-server's (`server.go`).
 
-use crate::config::{NATS_SERVER_VERSION, Options};
+use crate::config::{Labels, NATS_SERVER_VERSION, Options};
 use serde::Serialize;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What the server says of itself to every client.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +34,9 @@ pub struct ServerInfo {
     /// Lame duck mode: the server is about to go, reconnect elsewhere.
     #[serde(skip_serializing_if = "is_false")]
     pub ldm: bool,
+    /// Told in the system account, and not to clients.
+    #[serde(skip)]
+    pub labels: Arc<Labels>,
 }
 
 #[derive(Serialize)]
@@ -98,6 +102,7 @@ impl ServerInfo {
             max_payload: options.max_payload,
             connect_urls: Vec::new(),
             ldm: false,
+            labels: Arc::new(options.labels.clone()),
         }
     }
 

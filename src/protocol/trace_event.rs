@@ -160,6 +160,8 @@ mod tests {
             host: "0.0.0.0",
             id: "ID",
             version: "2.15.1",
+            tags: &["t".to_owned()],
+            metadata: &BTreeMap::new(),
             jetstream: false,
             flags: 0,
             sequence: 3,
@@ -170,7 +172,7 @@ mod tests {
         assert_eq!(
             event,
             concat!(
-                r#"{"server":{"name":"N","host":"0.0.0.0","id":"ID","ver":"2.15.1","jetstream":false,"#,
+                r#"{"server":{"name":"N","host":"0.0.0.0","id":"ID","ver":"2.15.1","tags":["t"],"jetstream":false,"#,
                 r#""flags":0,"seq":3,"time":"2026-01-02T03:04:05.6Z"},"#,
                 r#""request":{"header":{"K":["1","2"]},"msgsize":12},"events":["#,
                 r#"{"type":"in","ts":"2026-01-02T03:04:05.6Z","kind":0,"cid":7,"acc":"$G","subj":"a\"b"},"#,

@@ -250,13 +250,6 @@ impl Pump {
                 } => {
                     self.receive_ended(id);
                 }
-                Event::ReceiveEnded {
-                    id,
-                    error: Some(Errno::CONNRESET),
-                } => {
-                    self.inbox
-                        .push_back(Inbound::End(id, CloseReason::ClientClosed));
-                }
                 Event::ReceiveEnded { id, error: Some(_) } => {
                     self.inbox
                         .push_back(Inbound::End(id, CloseReason::ReadError));

@@ -587,10 +587,11 @@ impl Client {
         if let Some(farewell) = reason.farewell() {
             self.say_error(&farewell, turn);
         }
+        let slow = self.what_was_too_much(reason, turn);
         self.end_all_subscriptions(turn);
         self.take_permissions(None, turn);
         self.leave(turn);
-        self.tell_disconnected(reason, turn);
+        self.tell_disconnected(reason, slow.as_ref(), turn);
         if !self.is_resident() {
             turn.log
                 .debug(|| self.labelled(&format!("Client connection closed: {reason}")));

@@ -67,6 +67,14 @@ impl CloseReason {
         }
     }
 
+    /// Whether the client did not keep up.
+    pub fn is_slowness(self) -> bool {
+        matches!(
+            self,
+            CloseReason::SlowConsumerPendingBytes | CloseReason::SlowConsumerWriteDeadline
+        )
+    }
+
     /// Whether what is still in the outbox can go nowhere.
     pub fn is_beyond_sending(self) -> bool {
         matches!(

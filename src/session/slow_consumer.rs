@@ -4,6 +4,7 @@ use super::close::CloseReason;
 use crate::base::clock::Now;
 use crate::base::ids::{AccountId, ClientNumber};
 use crate::base::origin::Origin;
+use crate::protocol::event;
 use crate::protocol::reply::quoted;
 use std::fmt;
 
@@ -46,6 +47,21 @@ impl SlowConsumer {
             None => "all of them on the way".to_owned(),
         };
         format!("Did not keep up in account {account}: {bytes} bytes waiting, {what}")
+    }
+
+    /// What the event about its end says of it.
+    pub fn for_event(&self) -> event::SlowConsumer {
+        let glut = self.glut.as_ref();
+        let text =
+            |part: Option<&[u8]>| String::from_utf8_lossy(part.unwrap_or_default()).into_owned();
+        event::SlowConsumer {
+            pending_bytes: self.pending_bytes,
+            subject: text(glut.map(|glut| &*glut.subject)),
+            subscription: text(glut.and_then(|glut| glut.pattern.as_deref())),
+            sid: text(glut.map(|glut| &*glut.sid)),
+            queue: text(glut.map(|glut| &*glut.queue)),
+            percent: glut.map(|glut| glut.percent),
+        }
     }
 }
 

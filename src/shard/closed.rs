@@ -99,10 +99,7 @@ impl Shard {
         let Some(client) = self.client(id) else {
             return;
         };
-        let is_slow = matches!(
-            reason,
-            CloseReason::SlowConsumerPendingBytes | CloseReason::SlowConsumerWriteDeadline
-        );
+        let is_slow = reason.is_slowness();
         let (account, received) = (client.account(), client.received());
         let sent = self.router.outboxes.traffic(id.slot);
         self.ended.add(account, received, sent, is_slow);

@@ -42,7 +42,7 @@ impl Shard {
         self.residents_past.sent.add(sent);
         let is_plain = matches!(
             reason,
-            CloseReason::ServerShutdown | CloseReason::ClientClosed
+            CloseReason::ServerShutdown | CloseReason::ClientClosed | CloseReason::ReadError
         );
         if !is_plain {
             let text = format!("The connection of the system services was closed: {reason}");

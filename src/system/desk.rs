@@ -122,7 +122,8 @@ impl Desk {
             Reading::Meant(options) => self.content(service, asked, options).await?,
         };
         let is_plain = matches!(content, Content::Data(_) | Content::Done);
-        let body = self.sender.answer(&self.site, &content);
+        // A reload may have changed what the server says of itself.
+        let body = self.sender.answer(&self.site.refreshed(), &content);
         let encoding = is_plain.then(|| accepted(&asked.headers)).flatten();
         let Some(encoding) = encoding else {
             return Some(Publication::plain(&asked.reply, body));
@@ -144,10 +145,13 @@ impl Desk {
         let info = &self.site.facts().info;
         match form.read(body) {
             Err(text) => Reading::Wrong(text),
-            Ok(options) if !options.filter.takes(&info.server_name, &info.host) => {
-                Reading::Elsewhere
+            Ok(options) => {
+                let filter = &options.filter;
+                match filter.takes(&info.server_name, &info.host, &info.labels) {
+                    true => Reading::Meant(options),
+                    false => Reading::Elsewhere,
+                }
             }
-            Ok(options) => Reading::Meant(options),
         }
     }
 
@@ -371,7 +375,11 @@ impl Desk {
         let mut words = text.trim().split(' ');
         let subject = words.next().unwrap_or_default();
         let queue = words.next().map(|queue| queue.as_bytes().to_vec());
-        let count = self.count(account, subject, queue).await?;
+        let count = match queue {
+            // No group is called that; nats-server looks for it nevertheless.
+            Some(queue) if queue.is_empty() => 0,
+            queue => self.count(account, subject, queue).await?,
+        };
         Some(count.to_string().into_bytes())
     }
 

@@ -213,7 +213,7 @@ impl Attendant {
             };
             let heard = async { Event::Heard(conversation.hear().await) };
             let event = or(or(ordered, due), or(changed, heard)).await;
-            self.desk.site = self.desk.site.refreshed();
+            self.refresh(&mut conversation).await?;
             match event {
                 Event::Ordered(None) => return Ok(()),
                 Event::Ordered(Some(order)) => self.follow(order, &mut conversation).await?,
@@ -228,7 +228,19 @@ impl Attendant {
                 Event::Heard(Ok(Heard::Pong)) => {}
                 Event::Heard(Err(error)) => return Err(error),
             }
+            self.refresh(&mut conversation).await?;
         }
+    }
+
+    /// Goes on with the newest facts. If the server is called otherwise now, it tells its statistics: they say so.
+    async fn refresh(&mut self, conversation: &mut Conversation) -> io::Result<()> {
+        let newest = self.desk.site.refreshed();
+        let before = std::mem::replace(&mut self.desk.site, newest);
+        if before.facts().info.labels == self.desk.site.facts().info.labels {
+            return Ok(());
+        }
+        self.cadence.is_asked_for(self.desk.site.clock());
+        self.tell_statistics(conversation).await
     }
 
     /// A new connection, with all subscriptions.
@@ -303,12 +315,7 @@ impl Attendant {
     async fn tell_what_is_due(&mut self, conversation: &mut Conversation) -> io::Result<()> {
         let now = self.desk.site.clock();
         if self.cadence.is_due(now) {
-            let subject = self.statistics_subject();
-            let wanted = self.desk.site.wanted(vec![subject.as_bytes().into()]).await;
-            if self.desk.heard(wanted) == Some(vec![true]) {
-                let publication = self.desk.statistics(&subject, b"").await;
-                publish(publication, conversation).await?;
-            }
+            self.tell_statistics(conversation).await?;
         }
         let accounts = self.desk.site.facts().accounts.iter();
         let in_use = accounts.filter(|(_, account)| account.connections() > 0);
@@ -317,6 +324,16 @@ impl Attendant {
             self.tell_of_accounts(accounts, conversation).await?;
         }
         Ok(())
+    }
+
+    /// Tells the statistics of the server, if somebody listens.
+    async fn tell_statistics(&self, conversation: &mut Conversation) -> io::Result<()> {
+        let subject = self.statistics_subject();
+        let wanted = self.desk.site.wanted(vec![subject.as_bytes().into()]).await;
+        if self.desk.heard(wanted) != Some(vec![true]) {
+            return Ok(());
+        }
+        publish(self.desk.statistics(&subject, b"").await, conversation).await
     }
 
     /// Tells how many clients these accounts have, where somebody wants to know.

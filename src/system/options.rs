@@ -3,6 +3,7 @@
 //! Names, kinds and texts are those of nats-server's option structs (`events.go`, `monitor.go`).
 
 use super::go_json::{self, Object, Top};
+use crate::config::Labels;
 use std::collections::BTreeMap;
 
 /// What a body may say, beside whom it is for.
@@ -192,8 +193,8 @@ impl Filter {
         }
     }
 
-    /// Whether a server of that name on that host is meant. It is in no cluster and no domain, and has no tags.
-    pub(super) fn takes(&self, name: &str, host: &str) -> bool {
+    /// Whether a server of that name on that host with these tags is meant. It is in no cluster and no domain.
+    pub(super) fn takes(&self, name: &str, host: &str, labels: &Labels) -> bool {
         let is_meant = |filter: &str, value: &str| match (filter, self.is_exact) {
             ("", _) => true,
             (filter, true) => filter == value,
@@ -203,7 +204,7 @@ impl Filter {
             && is_meant(&self.host, host)
             && is_meant(&self.cluster, "")
             && self.domain.is_empty()
-            && self.tags.is_empty()
+            && self.tags.iter().all(|tag| labels.has_tag(tag))
     }
 }
 
@@ -315,6 +316,9 @@ mod tests {
 
     #[test]
     fn a_server_answers_if_it_is_meant() {
+        let mut labels = Labels::default();
+        labels.add_tag("az:1");
+        labels.add_tag("ssd");
         for (body, is_meant) in [
             ("{}", true),
             (r#"{"server_name":"sr"}"#, true),
@@ -327,9 +331,14 @@ mod tests {
             (r#"{"domain":"d"}"#, false),
             (r#"{"tags":["t"]}"#, false),
             (r#"{"tags":[]}"#, true),
+            (r#"{"tags":["SSD"]}"#, true),
+            (r#"{"tags":["ssd","az:1"]}"#, true),
+            (r#"{"tags":["ssd","az:2"]}"#, false),
+            (r#"{"tags":["ss"]}"#, false),
         ] {
             let options = FORM.read(body.as_bytes()).expect("right");
-            assert_eq!(options.filter.takes("srv", "127.0.0.1"), is_meant, "{body}");
+            let takes = options.filter.takes("srv", "127.0.0.1", &labels);
+            assert_eq!(takes, is_meant, "{body}");
         }
     }
 }

@@ -60,6 +60,26 @@ fn said(client: &mut RawClient, text: &str) {
     client.send(text.as_bytes()).expect("it reads");
 }
 
+/// Who says nothing of itself is the user for those; that is told when it says something else.
+#[test]
+fn who_comes_without_a_connect_is_told_too() {
+    let run = |launch: Launch| {
+        let mut stage = listening(launch.config_line("no_auth_user: b"));
+        let mut quiet = stage.server.connect();
+        quiet.line().expect("it greets");
+        quiet.sync().expect("it is served");
+        let mut told = vec![stage.hear(3)];
+        drop(quiet);
+        told.push(stage.hear(3));
+        told
+    };
+    let (theirs, ours) = servers();
+    let theirs = run(theirs);
+    for launch in ours {
+        assert_eq!(run(launch), theirs, "left is ours");
+    }
+}
+
 /// In the account that somebody wanted into, for those who look after that one.
 #[test]
 fn an_account_hears_who_was_not_let_in() {

@@ -91,6 +91,9 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("$SYS.REQ.ACCOUNT.NSUBS", ""),
     ("$SYS.DEBUG.SUBSCRIBERS", "listen.here"),
     ("$SYS.DEBUG.SUBSCRIBERS", "listen.> grp"),
+    ("$SYS.DEBUG.SUBSCRIBERS", " listen.here "),
+    // A group without a name.
+    ("$SYS.DEBUG.SUBSCRIBERS", "listen.here  grp"),
     ("$SYS.DEBUG.SUBSCRIBERS", ""),
     ("$SYS.REQ.USER.INFO", ""),
     ("$SYS.REQ.USER.A.INFO", ""),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::support::{Launch, Message, RawClient, Server};
 
 /// Accounts with users, a limit, permissions; who looks after the server is in `SYS`.
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 server_name: stage
 accounts {
   SYS { users: [ {user: sys, password: p} ] }
@@ -252,4 +252,4 @@ pub(crate) fn servers() -> (Launch, [Launch; 2]) {
     (theirs, [1, 2].map(Launch::trunkline))
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -48,7 +48,7 @@ const INTEGER: Shape = Shape {
     sorts: &[Sort::Integer],
     shown: "a whole number",
 };
-const TEXTS: Shape = Shape {
+pub(super) const TEXTS: Shape = Shape {
     sorts: &[Sort::Text, Sort::List],
     shown: "a text or a list of texts",
 };

@@ -105,6 +105,10 @@ pub(super) struct Varz<'a> {
     http_req_stats: BTreeMap<&'static str, u64>,
     config_load_time: Time,
     config_digest: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "str::is_empty")]
     system_account: &'a str,
     slow_consumer_stats: ByKind,
@@ -185,6 +189,8 @@ impl<'a> Varz<'a> {
             http_req_stats: site.requests.borrow().clone(),
             config_load_time: Time(site.time_of_day(facts.configured_at)),
             config_digest: file.map_or("", |file| file.digest.as_str()),
+            tags: facts.info.labels.tags(),
+            metadata: &facts.info.labels.metadata,
             system_account: site.system_account(),
             slow_consumer_stats: of_clients(totals.slow_consumers),
             stale_connection_stats: of_clients(totals.stale),

@@ -216,7 +216,9 @@ impl Client {
         };
         self.auth_deadline = None;
         self.stage = Stage::Connected;
-        self.become_somebody(identity, turn)
+        self.become_somebody(identity, turn)?;
+        self.tell_connected(turn);
+        Ok(())
     }
 
     /// Lets the client in as `identity`.

@@ -4,16 +4,32 @@
 //! - Nothing is made that nobody would hear: a storm of connections costs one look at a remembered answer each.
 //! - The shard says it itself, so that what happens to one client is told in the order in which it happens.
 //! - Secrets are not part of it.
+//! - Of a client that did not keep up the event also says what was too much, which nats-server's does not.
 
 use super::{Client, Turn};
 use crate::base::ids::AccountId;
 use crate::protocol::client_info::rfc3339;
-use crate::protocol::event::{Amount, ClientEvent, EventKind, EventServer, Farewell, Heading};
+use crate::protocol::event::{
+    Amount, ClientEvent, EventKind, EventServer, Farewell, Heading, SlowConsumer,
+};
 use crate::router::{Detail, Traffic};
 use crate::session::close::CloseReason;
 
 /// In the account that the client is in, for whoever looks after that one.
 const REFUSED_IN_ACCOUNT: &str = "$SYS.ACCOUNT.CLIENT.AUTH.ERR";
+
+/// Why a client goes, or does not come in.
+#[derive(Clone, Copy)]
+struct Ending<'a> {
+    reason: CloseReason,
+    slow: Option<&'a SlowConsumer>,
+}
+
+impl From<CloseReason> for Ending<'_> {
+    fn from(reason: CloseReason) -> Self {
+        Ending { reason, slow: None }
+    }
+}
 
 impl Client {
     /// It has been let in.
@@ -24,29 +40,48 @@ impl Client {
     }
 
     /// It has gone, or has never been let in.
-    pub(super) fn tell_disconnected(&self, reason: CloseReason, turn: &mut Turn<'_>) {
+    pub(super) fn tell_disconnected(
+        &self,
+        reason: CloseReason,
+        slow: Option<&SlowConsumer>,
+        turn: &mut Turn<'_>,
+    ) {
         let account = turn.settings.accounts.name(self.place.account);
         let subject = format!("$SYS.ACCOUNT.{account}.DISCONNECT");
-        self.tell_system(&subject, Some(reason), turn);
+        self.tell_system(&subject, Some(Ending { reason, slow }), turn);
+    }
+
+    /// What was too much for it, if it goes for that reason. The subscription is named while it is there.
+    pub(super) fn what_was_too_much(
+        &self,
+        reason: CloseReason,
+        turn: &Turn<'_>,
+    ) -> Option<SlowConsumer> {
+        let is_told = reason.is_slowness() && turn.settings.system.is_some();
+        is_told.then(|| {
+            self.slow_consumer(reason, turn.now, turn.router)
+                .for_event()
+        })
     }
 
     /// It is not let in.
     pub(super) fn tell_refused(&self, reason: CloseReason, turn: &mut Turn<'_>) {
         let server = &turn.settings.info.server_id;
         let subject = format!("$SYS.SERVER.{server}.CLIENT.AUTH.ERR");
-        self.tell_system(&subject, Some(reason), turn);
+        self.tell_system(&subject, Some(reason.into()), turn);
     }
 
     /// It has said who it is, and that is not true.
     pub(super) fn tell_refused_in_account(&self, reason: CloseReason, turn: &mut Turn<'_>) {
         if turn.settings.system.is_some() {
-            self.tell(self.place.account, REFUSED_IN_ACCOUNT, Some(reason), turn);
+            let ending = Some(reason.into());
+            self.tell(self.place.account, REFUSED_IN_ACCOUNT, ending, turn);
         }
     }
 
-    fn tell_system(&self, subject: &str, farewell: Option<CloseReason>, turn: &mut Turn<'_>) {
+    fn tell_system(&self, subject: &str, ending: Option<Ending<'_>>, turn: &mut Turn<'_>) {
         if let Some(system) = turn.settings.system {
-            self.tell(system, subject, farewell, turn);
+            self.tell(system, subject, ending, turn);
         }
     }
 
@@ -54,33 +89,33 @@ impl Client {
         &self,
         account: AccountId,
         subject: &str,
-        farewell: Option<CloseReason>,
+        ending: Option<Ending<'_>>,
         turn: &mut Turn<'_>,
     ) {
         if self.is_resident() || !turn.router.is_wanted(account, subject.as_bytes()) {
             return;
         }
-        let event = self.event(farewell, turn);
+        let event = self.event(ending, turn);
         turn.router.say(account, subject.as_bytes(), b"", &event);
     }
 
-    fn event(&self, farewell: Option<CloseReason>, turn: &mut Turn<'_>) -> Vec<u8> {
+    fn event(&self, ending: Option<Ending<'_>>, turn: &mut Turn<'_>) -> Vec<u8> {
         let settings = turn.settings;
         let time = rfc3339(settings.wall.at(turn.now));
         let mut client = self.describe(Detail::Full, settings);
         client.server.clear();
         client.name_tag.clone_from(&client.account);
-        if farewell.is_some() {
+        if ending.is_some() {
             client.stop.clone_from(&time);
         } else {
             client.round_trip_nanos = 0;
         }
-        let reason = farewell.map(|reason| reason.to_string());
+        let reason = ending.map(|ending| ending.reason.to_string());
         let sent = turn.router.outboxes.traffic(self.id.slot);
         let id = turn.router.event_id();
         let event = ClientEvent {
             heading: Heading {
-                kind: match farewell {
+                kind: match ending {
                     None => EventKind::Connect,
                     Some(_) => EventKind::Disconnect,
                 },
@@ -93,6 +128,7 @@ impl Client {
                 sent: amount(self.received),
                 received: amount(sent),
                 reason,
+                slow_consumer: ending.and_then(|ending| ending.slow),
             }),
         };
         event.to_json()

@@ -655,3 +655,39 @@ fn slow_consumers_are_told_with_what_was_too_much() {
         (1, &b"news.x"[..], Some(&b"news.*"[..]))
     );
 }
+
+/// The server's own connection, whose other end may have to wait for a core, beside a client.
+#[test]
+fn the_servers_own_connection_has_no_write_deadline() {
+    let deadline = Duration::from_secs(10);
+    let mut shard = shard(&Options {
+        write_deadline: deadline,
+        ping_interval: Duration::from_secs(3600),
+        auth_timeout: Duration::from_secs(3600),
+        max_control_line: 4096,
+        max_payload: 1024,
+        max_pending: 1 << 20,
+        ..Options::default()
+    });
+    let own = shard.host().expect("it has a system account");
+    let client = join(&mut shard, 1);
+    flush(&mut shard);
+    for id in [own, client] {
+        shard.receive(id, b"SUB a 1\r\nPING\r\n");
+        assert!(shard.take_batch(id).is_some(), "an answer");
+        shard.batch_delayed();
+    }
+    for _ in 0..3 {
+        let at = shard
+            .deadline()
+            .expect("it looks after those who are stuck");
+        shard.set_now(at.after(deadline));
+        shard.run_timers();
+    }
+    let survivors: Vec<bool> = [own, client]
+        .into_iter()
+        .map(|id| shard.is_resident(id.slot) || shard.client(id).is_some())
+        .collect();
+    assert_eq!(survivors, [true, false]);
+    assert_eq!(shard.tally.slow_consumers_deadline, 1);
+}
