@@ -131,6 +131,8 @@ mod slow_consumer_is_explained;
 mod slow_consumer_pending;
 #[path = "behaviour/slow_consumer_write_deadline.rs"]
 mod slow_consumer_write_deadline;
+#[path = "behaviour/spins_find_something.rs"]
+mod spins_find_something;
 #[path = "behaviour/stale_connections.rs"]
 mod stale_connections;
 #[path = "behaviour/start_refusals.rs"]

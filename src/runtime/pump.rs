@@ -731,7 +731,7 @@ impl Pump {
     /// the client at the other end its turn on the core. It is for the single messages that somebody waits for.
     fn spin(&mut self) -> bool {
         let is_stream = std::mem::take(&mut self.moved) > STREAM_BYTES;
-        if is_stream {
+        if is_stream || self.ring.is_blind() {
             return false;
         }
         let Pump {

@@ -63,6 +63,9 @@ pub(super) struct Ring {
     buffers: Buffers,
     /// How to enter the kernel in order to sleep.
     sleep_flags: EnterFlags,
+    /// The kernel says that it has deferred something, but had nothing when it was asked. It queues first and raises its
+    /// flag afterwards: who takes the work in between leaves the flag raised, until there is work again.
+    is_flag_stale: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -91,16 +94,22 @@ impl Ring {
             uring,
             buffers,
             sleep_flags,
+            is_flag_stale: false,
         })
     }
 
-    /// Whether there is something to reap; no system call.
+    /// Whether there is something to reap; no system call. While [`Ring::is_blind`], what comes is not seen.
     #[inline]
     pub(super) fn has_work(&mut self) -> bool {
         let submissions = self.uring.submission();
-        let deferred = submissions.taskrun() || submissions.cq_overflow();
+        let deferred = submissions.taskrun() && !self.is_flag_stale || submissions.cq_overflow();
         drop(submissions);
         deferred || !self.uring.completion().is_empty()
+    }
+
+    /// Whether only the kernel can tell if something has come: [`Ring::sleep`] asks it.
+    pub(super) fn is_blind(&self) -> bool {
+        self.is_flag_stale
     }
 
     /// Whether something waits to be submitted.
@@ -155,9 +164,12 @@ impl Ring {
         if queued > 0 || deferred {
             self.enter(queued)?;
         }
+        let mut is_empty = true;
         for entry in self.uring.completion().take(REAPED_MAX) {
+            is_empty = false;
             events.extend(event(&self.buffers, &entry));
         }
+        self.is_flag_stale = is_empty && deferred && self.uring.submission().taskrun();
         Ok(())
     }
 

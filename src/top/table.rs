@@ -303,15 +303,15 @@ mod tests {
         let (titles, lines) = Table::new(&rows, &wishes()).aligned(None);
         assert_eq!(
             titles,
-            "HOST                CID  NAME  ACCOUNT  SUBS  PENDING  MSGS_TO  MSGS_FROM  BYTES_TO  BYTES_FROM  TO/S  \
+            "HOST                 CID  NAME  ACCOUNT  SUBS  PENDING  MSGS_TO  MSGS_FROM  BYTES_TO  BYTES_FROM  TO/S  \
              FROM/S  RTT  LANG  VERSION  UPTIME  IDLE"
         );
         assert_eq!(
             lines[0],
-            "127.0.0.1:38000       5  ann               0        0   161.6K          0         0           0     -       -"
+            "127.0.0.1:38000        5  ann               0        0   161.6K          0         0           0     -       -"
         );
         assert!(
-            lines[1].starts_with("[::1]:1          123456        "),
+            lines[1].starts_with("[::1]:1           123456        "),
             "{}",
             lines[1]
         );
