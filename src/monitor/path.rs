@@ -19,7 +19,7 @@ pub enum Place {
 
 /// What is at `path`, if the pages are below `base` (see [`base_path`]).
 pub fn place(path: &str, base: &str) -> Place {
-    let Some(name) = decoded(path).filter(|_| path.starts_with('/')) else {
+    let Some(name) = unescaped(path).filter(|_| path.starts_with('/')) else {
         return Place::Broken;
     };
     let clean = clean_path(path);
@@ -64,15 +64,15 @@ fn clean_path(path: &str) -> String {
     format!("/{}{end}", parts.join("/"))
 }
 
-/// The path without its escapes; `None` if one is broken.
-fn decoded(path: &str) -> Option<String> {
-    if !path.contains('%') {
-        return Some(path.to_owned());
+/// The text without its escapes, as Go's `net/url` reads it; `None` if one is broken.
+pub(super) fn unescaped(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
     }
-    let mut name = Vec::with_capacity(path.len());
-    let mut bytes = path.bytes();
+    let mut plain = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
-        name.push(match byte {
+        plain.push(match byte {
             b'%' => {
                 let high = char::from(bytes.next()?).to_digit(16)?;
                 let low = char::from(bytes.next()?).to_digit(16)?;
@@ -81,8 +81,7 @@ fn decoded(path: &str) -> Option<String> {
             byte => byte,
         });
     }
-    // No page has such a name.
-    Some(String::from_utf8_lossy(&name).into_owned())
+    Some(String::from_utf8_lossy(&plain).into_owned())
 }
 
 /// The path with escapes for what has no place in one: browsers take a backslash for a slash.

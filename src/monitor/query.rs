@@ -1,5 +1,6 @@
 //! The arguments of a request, read as Go reads them, with nats-server's texts for what cannot be read.
 
+use super::path::unescaped;
 use super::reply::Refusal;
 use crate::config::go_text::go_quote;
 use std::collections::BTreeMap;
@@ -135,21 +136,9 @@ fn go_reason(kind: &IntErrorKind) -> &'static str {
     }
 }
 
+/// A name or a value without its escapes; `None` if one is broken.
 fn decode(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let high = char::from(bytes.next()?).to_digit(16)?;
-                let low = char::from(bytes.next()?).to_digit(16)?;
-                u8::try_from(high * 16 + low).ok()?
-            }
-            byte => byte,
-        });
-    }
-    Some(String::from_utf8_lossy(&decoded).into_owned())
+    unescaped(&text.replace('+', " "))
 }
 
 #[cfg(test)]

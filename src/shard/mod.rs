@@ -18,23 +18,25 @@ mod closed;
 pub mod ended;
 pub mod errand;
 mod lame_duck;
+mod lanes;
 mod reload;
 mod resident;
+mod sends;
 mod slow;
 pub mod survey;
 
 use crate::auth::{CertificateFacts, PasswordCheck};
 use crate::base::clock::{Now, WallClock};
 use crate::base::histogram::Histogram;
-use crate::base::ids::{AccountId, ClientNumber, ConnectionId, ShardId, ShardSet};
+use crate::base::ids::{AccountId, ClientNumber, ConnectionId, ShardId};
 use crate::base::limits::PAUSE;
 use crate::base::log::{Level, Log, Record};
 use crate::base::origin::Origin;
 use crate::base::rng::Rng;
 use crate::base::slab::Slab;
-use crate::interest::{Memo, Scouted, Usage};
-use crate::mesh::{Item, Mesh, Parcel};
-use crate::router::{Batch, Connection, Counters, Outboxes, Router, Sender};
+use crate::interest::{Memo, Usage};
+use crate::mesh::{Mesh, Parcel};
+use crate::router::{Connection, Counters, Outboxes, Router, Sender};
 use crate::session::client::{Client, Turn};
 use crate::session::close::CloseReason;
 use crate::session::settings::Settings;
@@ -360,101 +362,6 @@ impl Shard {
         self.settle();
     }
 
-    /// Takes in everything that has come over the lanes by now. What comes meanwhile waits for the next turn: a busy
-    /// peer could keep this one from ever sending.
-    pub fn drain_lanes(&mut self) {
-        self.begin_drain();
-        while self.drain_next() {}
-    }
-
-    /// Notes what has come over the lanes by now, for [`Shard::drain_next`].
-    pub fn begin_drain(&mut self) {
-        let mesh = &self.router.mesh;
-        self.to_drain.clear();
-        self.to_drain
-            .extend(mesh.peers().map(|peer| (peer, mesh.arrived(peer))));
-    }
-
-    /// Takes in the next of the parcels noted; says whether there was one. In between, heavy outboxes may be sent.
-    pub fn drain_next(&mut self) -> bool {
-        loop {
-            if let Some((peer, parcel)) = self.next_parcel() {
-                self.tally.parcels += 1;
-                self.lane_times.record(parcel.sealed_at(), self.now);
-                self.unpack(peer, &parcel, false);
-                self.router.mesh.recycle(peer, parcel);
-                return true;
-            }
-            // All lanes have been drained since these were set aside: the groups they are for are really empty.
-            for (peer, parcel) in std::mem::take(&mut self.second_look) {
-                self.unpack(peer, &parcel, true);
-            }
-            self.second_look = self.router.take_homeless();
-            if self.second_look.is_empty() {
-                return false;
-            }
-            self.begin_drain();
-        }
-    }
-
-    fn next_parcel(&mut self) -> Option<(ShardId, Parcel)> {
-        while let Some((peer, left)) = self.to_drain.last_mut() {
-            if *left > 0 {
-                *left -= 1;
-                let peer = *peer;
-                let parcel = self.router.mesh.receive(peer);
-                return Some((
-                    peer,
-                    parcel.expect("what has arrived stays until it is received"),
-                ));
-            }
-            self.to_drain.pop();
-        }
-        None
-    }
-
-    fn unpack(&mut self, peer: ShardId, parcel: &Parcel, is_last_word: bool) {
-        let mut items = parcel.items();
-        let mut memo = self.lane_memos[peer.index()];
-        let mut scouted = Scouted::default();
-        let mut runs = 0;
-        while let Some(item) = items.next() {
-            match item {
-                Item::Messages(carried) => {
-                    runs += 1;
-                    scouted.hint(&mut memo);
-                    self.router.receive(peer, &carried, &mut memo, is_last_word);
-                    scouted.look_ahead(self.router.interest(), memo, || items.subjects());
-                }
-                Item::Wants {
-                    layer,
-                    pattern,
-                    queue,
-                    weight,
-                } => {
-                    self.router.peer_wants(peer, layer, pattern, queue, weight);
-                }
-                Item::Traced(ticket, carried) => {
-                    self.router
-                        .receive_traced(peer, ticket, &carried, is_last_word);
-                }
-                Item::Report(report) => {
-                    self.router.hear_report(&self.settings.info, report);
-                }
-                Item::Responder {
-                    account,
-                    subject,
-                    info,
-                } => self.router.note_responder(account, subject, info),
-                Item::Pause(publisher) => self.pause(publisher),
-                Item::Resume(publisher) => self.resume(publisher),
-            }
-        }
-        self.lane_memos[peer.index()] = memo;
-        self.tally.runs_from_lanes += runs;
-        self.settle();
-    }
-
     /// Does what is due.
     pub fn run_timers(&mut self) {
         while let Some(Reverse((at, slot, reuse))) = self.timers.peek().copied() {
@@ -506,92 +413,6 @@ impl Shard {
             .into_iter()
             .flatten()
             .min()
-    }
-
-    /// Puts what is packed on the lanes; gives the shards to wake.
-    pub fn push_parcels(&mut self) -> ShardSet {
-        self.router.mesh.push(self.now)
-    }
-
-    /// Whether sends are allowed: not while an announcement waits for room on a lane.
-    pub fn may_send(&self) -> bool {
-        !self.router.mesh.announcements_wait()
-    }
-
-    /// Whether bytes of clients should wait: the lanes are full.
-    pub fn is_congested(&self) -> bool {
-        self.router.mesh.is_congested()
-    }
-
-    /// Whether an open parcel should leave before the turn ends.
-    pub fn has_heavy_parcel(&self) -> bool {
-        self.router.mesh.is_heavy()
-    }
-
-    pub fn has_arrivals(&self) -> bool {
-        self.router.mesh.has_arrivals()
-    }
-
-    /// Whether parcels are packed that [`Shard::push_parcels`] has not taken yet.
-    pub fn has_open_parcels(&self) -> bool {
-        self.router.mesh.has_open_parcels()
-    }
-
-    /// A connection whose outbox should be sent now, at the end of the turn.
-    pub fn next_dirty(&mut self) -> Option<ConnectionId> {
-        let slot = self.router.outboxes.next_dirty()?;
-        Some(self.id_of(slot))
-    }
-
-    /// A connection whose outbox is worth a send in mid-turn.
-    pub fn next_heavy(&mut self) -> Option<ConnectionId> {
-        let slot = self.router.outboxes.next_heavy()?;
-        Some(self.id_of(slot))
-    }
-
-    pub fn has_dirty(&self) -> bool {
-        self.router.outboxes.has_dirty()
-    }
-
-    /// The next batch of a connection, unless one is in flight.
-    pub fn take_batch(&mut self, id: ConnectionId) -> Option<Batch> {
-        if !self.is_current(id) {
-            return None;
-        }
-        self.router.outboxes.take(id.slot)
-    }
-
-    /// The kernel did not take the whole batch at once; from now on its progress is watched.
-    pub fn batch_delayed(&mut self) {
-        let next = self.now.after(self.settings.write_deadline / 8);
-        self.stuck_check_at.get_or_insert(next);
-    }
-
-    /// The kernel has taken that many bytes of the batch in flight.
-    pub fn batch_progressed(&mut self, id: ConnectionId, bytes: usize) {
-        if self.is_current(id) {
-            // A publisher that may go on now does so in [`Shard::run_timers`]: what it has left here must not be taken in
-            // between two sends, when its announcements could no longer go first.
-            self.router.outboxes.sent(id.slot, bytes);
-        }
-    }
-
-    /// The batch in flight has been sent, or never will be.
-    pub fn batch_finished(&mut self, id: ConnectionId, batch: Batch) {
-        if self.is_current(id) {
-            self.router.outboxes.finished(id.slot, batch);
-        } else {
-            self.router.outboxes.recycle(batch);
-        }
-    }
-
-    /// Bytes that a connection is still owed.
-    pub fn pending(&self, id: ConnectionId) -> usize {
-        if self.is_current(id) {
-            self.router.outboxes.pending(id.slot)
-        } else {
-            0
-        }
     }
 
     /// The driver has closed the socket and holds nothing of the connection any more.
