@@ -3,7 +3,6 @@
 use crate::config::Secret;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use std::borrow::Cow;
 use std::fmt;
 
 /// What a client says of itself. A field that is missing or null keeps what was before: first the defaults, then what
@@ -68,15 +67,19 @@ impl ConnectOptions {
     /// When it is not a JSON object with fields of the right types; nothing has changed then.
     pub fn merge(&mut self, json: &[u8]) -> Result<(), NotConnect> {
         let text = String::from_utf8_lossy(json);
-        let text = with_whole_characters(&text);
+        let merged = self.merged(&text);
+        *self = merged.or_else(|_| self.merged(&with_whole_characters(&text)))?;
+        Ok(())
+    }
+
+    fn merged(&self, json: &str) -> Result<ConnectOptions, NotConnect> {
         let mut merged = self.clone();
-        let mut reader = serde_json::Deserializer::from_str(&text);
+        let mut reader = serde_json::Deserializer::from_str(json);
         let read = Merge(&mut merged)
             .deserialize(&mut reader)
             .and_then(|()| reader.end());
         read.map_err(|_| NotConnect)?;
-        *self = merged;
-        Ok(())
+        Ok(merged)
     }
 
     /// How log lines tell this client from others: `v<version>:<lang>:<name>`, as far as it told.
@@ -95,10 +98,7 @@ impl ConnectOptions {
 }
 
 /// The text with `\ufffd` for each escape that is half of a surrogate pair without the other: serde_json refuses those.
-fn with_whole_characters(text: &str) -> Cow<'_, str> {
-    if !text.contains("\\u") {
-        return Cow::Borrowed(text);
-    }
+fn with_whole_characters(text: &str) -> String {
     let mut whole = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
@@ -117,7 +117,7 @@ fn with_whole_characters(text: &str) -> Cow<'_, str> {
         rest = &rest[len..];
     }
     whole.push_str(rest);
-    Cow::Owned(whole)
+    whole
 }
 
 /// The unit of UTF-16 that a text begins with an escape for.
