@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cast::{Chance, join, subscribe, write_publish};
-use crate::support::Launch;
 use crate::support::http::get;
+use crate::support::{Launch, RawClient};
 
 const CLIENTS: u64 = 30;
 /// As long as it takes to meet the moment several times, were it not seen to.
@@ -26,11 +26,14 @@ fn a_spin_that_paid_found_something() {
         .start()
         .expect("a server");
     let address = server.address();
+    // All have joined before the first speaks: SUB is waited for with a PONG, and a message may come before that.
+    let everybody: Vec<_> = (0..CLIENTS).map(|seed| guest(address, seed)).collect();
     let end = Instant::now() + FOR;
-    let clients = (0..CLIENTS).map(|seed| thread::spawn(move || chat(address, seed, end)));
-    for client in clients.collect::<Vec<_>>() {
-        client.join().expect("it was served until the end");
-    }
+    thread::scope(|scope| {
+        for (client, seed) in everybody.into_iter().zip(0..) {
+            scope.spawn(move || chat(client, seed, end));
+        }
+    });
     let metrics = get(server.monitor(), "/metrics").expect("a page").text();
     for shard in 0..2 {
         let of = |name: &str| figure(&metrics, name, shard);
@@ -42,13 +45,18 @@ fn a_spin_that_paid_found_something() {
     }
 }
 
-/// Publishes now and then and listens in between: messages come one by one, so that shards have reason to look around.
-fn chat(address: SocketAddr, seed: u64, end: Instant) {
-    let mut chance = Chance::new(seed);
+/// Every other one subscribes.
+fn guest(address: SocketAddr, seed: u64) -> RawClient {
     let mut client = join(address);
     if seed.is_multiple_of(2) {
         subscribe(&mut client, "orders.> 1");
     }
+    client
+}
+
+/// Publishes now and then and listens in between: messages come one by one, so that shards have reason to look around.
+fn chat(mut client: RawClient, seed: u64, end: Instant) {
+    let mut chance = Chance::new(seed);
     let mut publish = Vec::new();
     write_publish(&mut publish, "orders.new", &[b'x'; 400]);
     let mut heard = vec![0; 64 << 10];
