@@ -4,11 +4,9 @@
 //! Who says nothing gets OpenMetrics, as it is. Nothing here fails: a header that makes no sense says nothing.
 
 use super::reply::Reply;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use crate::protocol::encoding::Encoding;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
-use std::io::Write;
 
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -23,11 +21,10 @@ pub(super) fn negotiate(mut reply: Reply, headers: &HeaderMap) -> Reply {
         reply.body = older_text(&text).into_bytes();
         reply.content_type = PROMETHEUS_TEXT;
     }
-    if takes_gzip(headers)
-        && let Some(packed) = gzip(&reply.body)
-    {
-        reply.body = packed;
-        reply.is_gzip = true;
+    if takes_gzip(headers) {
+        let (body, used) = Encoding::Gzip.apply(reply.body, usize::MAX);
+        reply.body = body;
+        reply.is_gzip = used == Encoding::Gzip;
     }
     reply
 }
@@ -86,13 +83,6 @@ fn older_text(open_metrics: &str) -> String {
         text.push('\n');
     }
     text
-}
-
-/// `None` when it cannot be packed, which it always can.
-fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-    packer.write_all(bytes).ok()?;
-    packer.finish().ok()
 }
 
 #[cfg(test)]

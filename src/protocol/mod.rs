@@ -10,11 +10,13 @@
 //! | [`client_info`] | the JSON about a client, for services and events |
 //! | [`event`] | the JSON of what the system account is told |
 //! | [`headers`] | header blocks |
+//! | [`encoding`] | how bodies are compressed |
 //! | [`trace_request`], [`trace_event`] | message tracing: what headers ask for, and the JSON of the answer |
 //! | [`reply`] | what else the server says: `PONG`, `+OK`, `-ERR`, the 503 of no-responders |
 
 pub mod client_info;
 pub mod connect;
+pub mod encoding;
 pub mod event;
 pub mod headers;
 pub mod info;

@@ -10,11 +10,9 @@
 //!
 //! Which of them count, and their letter case, are nats-server's (`msgtrace.go`).
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use super::encoding::{ACCEPT_ENCODING, Encoding};
 use memchr::memmem::Finder;
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::LazyLock;
 
 /// A request to trace a message.
@@ -26,26 +24,13 @@ pub struct TraceRequest {
     pub headers: BTreeMap<String, Vec<String>>,
 }
 
-/// How an event is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    Gzip,
-    /// The framing format of snappy.
-    Snappy,
-    /// Something was asked for that we do not know.
-    Identity,
-}
-
 pub const DESTINATION: &str = "Nats-Trace-Dest";
 /// No subject: who finds it there does not trace.
 pub const DISABLED: &str = "trace disabled";
 const ONLY: &str = "Nats-Trace-Only";
 const ORIGIN_ACCOUNT: &str = "Nats-Trace-Origin-Account";
 const CONTEXT: &[u8] = b"traceparent";
-pub const ACCEPT_ENCODING: &str = "Accept-Encoding";
 const FIRST_LINE: &[u8] = b"NATS/1.0\r\n";
-/// Bytes of an event that is compressed: a fraction of a millisecond.
-const COMPRESSED_MAX: usize = 64 * 1024;
 
 impl TraceRequest {
     /// Whether a block of headers is worth reading: a quick look that may be wrong in this direction only.
@@ -98,55 +83,6 @@ impl TraceRequest {
 
     fn first(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.first().map(String::as_str)
-    }
-}
-
-impl Encoding {
-    /// What a receiver that accepts this gets.
-    pub fn accepted(accepted: &str) -> Encoding {
-        let accepted = accepted.to_ascii_lowercase();
-        if accepted.contains("snappy") || accepted.contains("s2") {
-            Encoding::Snappy
-        } else if accepted.contains("gzip") {
-            Encoding::Gzip
-        } else {
-            Encoding::Identity
-        }
-    }
-
-    /// The value of `Content-Encoding`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Encoding::Gzip => "gzip",
-            Encoding::Snappy => "snappy",
-            Encoding::Identity => "identity",
-        }
-    }
-
-    /// The event, compressed if it should be. Large ones are left as they are: a shard has no time for them.
-    pub fn apply(self, event: Vec<u8>) -> (Vec<u8>, Encoding) {
-        let is_small = event.len() <= COMPRESSED_MAX;
-        match is_small.then(|| self.compress(&event)).flatten() {
-            Some(compressed) => (compressed, self),
-            None => (event, Encoding::Identity),
-        }
-    }
-
-    /// The text, compressed, however long it is; `None` where it is to stay as it is.
-    pub fn compress(self, text: &[u8]) -> Option<Vec<u8>> {
-        match self {
-            Encoding::Identity => None,
-            Encoding::Gzip => {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-                let written = encoder.write_all(text);
-                written.and_then(|()| encoder.finish()).ok()
-            }
-            Encoding::Snappy => {
-                let mut encoder = snap::write::FrameEncoder::new(Vec::new());
-                let written = encoder.write_all(text);
-                written.ok().and_then(|()| encoder.into_inner().ok())
-            }
-        }
     }
 }
 
@@ -289,29 +225,5 @@ mod tests {
         assert_eq!(encoding("gzip, s2"), Some(Encoding::Snappy));
         assert_eq!(encoding("br"), Some(Encoding::Identity));
         assert_eq!(read("Nats-Trace-Dest: t").expect("asked").encoding(), None);
-    }
-
-    #[test]
-    fn events_are_compressed_up_to_a_limit() {
-        use std::io::Read as _;
-        let event = vec![b'x'; COMPRESSED_MAX];
-        for encoding in [Encoding::Gzip, Encoding::Snappy] {
-            let (bytes, used) = encoding.apply(event.clone());
-            assert_eq!(used, encoding);
-            assert!(bytes.len() < event.len() / 5);
-            let mut again = Vec::new();
-            let read = match encoding {
-                Encoding::Gzip => flate2::read::GzDecoder::new(&*bytes).read_to_end(&mut again),
-                _ => snap::read::FrameDecoder::new(&*bytes).read_to_end(&mut again),
-            };
-            read.expect("it is what it says");
-            assert_eq!(again, event);
-            let larger = vec![b'x'; COMPRESSED_MAX + 1];
-            assert_eq!(encoding.apply(larger.clone()), (larger, Encoding::Identity));
-        }
-        assert_eq!(
-            Encoding::Identity.apply(event.clone()),
-            (event, Encoding::Identity)
-        );
     }
 }

@@ -31,12 +31,12 @@ use crate::base::limits::TRACES_WAITING_MAX;
 use crate::interest::{Memo, Scope};
 use crate::mesh::{Carried, Report, Ticket};
 use crate::protocol::client_info::rfc3339;
+use crate::protocol::encoding::{CONTENT_ENCODING, Encoding};
 use crate::protocol::event::EventServer;
 use crate::protocol::headers;
 use crate::protocol::info::ServerInfo;
 use crate::protocol::message::Message;
 use crate::protocol::trace_event::{self, ConnectionKind, TraceStep};
-use crate::protocol::trace_request::Encoding;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -219,7 +219,7 @@ impl Router {
         let mut headers = Vec::new();
         if let Some(encoding) = traced.encoding {
             let used;
-            (event, used) = encoding.apply(event);
+            (event, used) = encoding.apply(event, COMPRESSED_MAX);
             headers = headers::with(b"", CONTENT_ENCODING, used.name().as_bytes());
         }
         self.say(traced.account, &traced.destination, &headers, &event);
@@ -253,4 +253,5 @@ impl Trace {
     }
 }
 
-const CONTENT_ENCODING: &str = "Content-Encoding";
+/// Bytes of an event that is compressed, a fraction of a millisecond: a shard has no time for larger ones.
+const COMPRESSED_MAX: usize = 64 * 1024;

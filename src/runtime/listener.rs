@@ -16,11 +16,8 @@ use std::time::{Duration, Instant};
 /// Connections that may wait to be accepted; the kernel caps it at `somaxconn`.
 const BACKLOG: i32 = 4096;
 /// How long a port or a Unix socket may be in use before that is an error, and how often it is tried.
-///
-/// The kernel takes the rings of a process that was killed apart behind its death, and with them its listening socket: some
-/// milliseconds long, longer on a busy machine, whoever starts it anew finds its place still taken.
-pub(super) const IN_USE_WAIT_MAX: Duration = Duration::from_secs(1);
-pub(super) const IN_USE_EVERY: Duration = Duration::from_millis(2);
+const IN_USE_WAIT_MAX: Duration = Duration::from_secs(1);
+const IN_USE_EVERY: Duration = Duration::from_millis(2);
 
 /// Binds to `host` and `port` (0 is a free one) and listens; gives the address it got.
 ///
@@ -68,18 +65,28 @@ fn open_address(address: SocketAddr, dual: bool) -> io::Result<(OwnedFd, SocketA
     }
     // A restarted broker takes its port back at once, whatever lingers of the old connections.
     sockopt::set_socket_reuseaddr(&socket, true)?;
-    bind_patiently(&socket, address)?;
+    while_in_use(|| Ok(bind(&socket, &address)?))?;
     listen(&socket, BACKLOG)?;
     let got = SocketAddr::try_from(getsockname(&socket)?)?;
     Ok((socket, got))
 }
 
-fn bind_patiently(socket: &OwnedFd, address: SocketAddr) -> Result<(), Errno> {
+/// Tries again while the place is in use, but not for long.
+///
+/// The kernel takes the rings of a process that was killed apart behind its death, and with them its listening socket: some
+/// milliseconds long, longer on a busy machine, whoever starts it anew finds its place still taken.
+pub(super) fn while_in_use(mut attempt: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     let deadline = Instant::now() + IN_USE_WAIT_MAX;
     loop {
-        match bind(socket, &address) {
-            Err(Errno::ADDRINUSE) if Instant::now() < deadline => thread::sleep(IN_USE_EVERY),
-            bound => return bound,
+        match attempt() {
+            Err(error) if is_in_use(&error) && Instant::now() < deadline => {
+                thread::sleep(IN_USE_EVERY);
+            }
+            done => return done,
         }
     }
+}
+
+fn is_in_use(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrInUse
 }

@@ -164,9 +164,9 @@ impl Ring {
         if queued > 0 || deferred {
             self.enter(queued)?;
         }
-        let mut is_empty = true;
-        for entry in self.uring.completion().take(REAPED_MAX) {
-            is_empty = false;
+        let completions = self.uring.completion();
+        let is_empty = completions.is_empty();
+        for entry in completions.take(REAPED_MAX) {
             events.extend(event(&self.buffers, &entry));
         }
         self.is_flag_stale = is_empty && deferred && self.uring.submission().taskrun();

@@ -10,7 +10,7 @@
     reason = "start and end may wait for the file system: no shard does"
 )]
 
-use super::listener::{IN_USE_EVERY, IN_USE_WAIT_MAX};
+use super::listener::while_in_use;
 use crate::config::system_names::{GROUPS_FILE, number};
 use rustix::io::Errno;
 use rustix::net::{
@@ -21,8 +21,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Instant;
 
 /// Connections that may wait to be accepted; the kernel caps it at `somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -66,7 +64,7 @@ impl Drop for SocketFile {
 pub fn open(place: Place<'_>) -> io::Result<(OwnedFd, SocketFile)> {
     let group = place.group.map(group_number).transpose()?;
     let address = SocketAddrUnix::new(place.path)?;
-    make_room(place.path, &address)?;
+    while_in_use(|| make_room(place.path, &address))?;
     let socket = socket()?;
     bind(&socket, &address)?;
     let file = SocketFile {
@@ -85,24 +83,8 @@ pub fn open(place: Place<'_>) -> io::Result<(OwnedFd, SocketFile)> {
     Ok((socket, file))
 }
 
-/// Removes a socket that nobody listens on. A server that was killed a moment ago still seems to: see [`IN_USE_WAIT_MAX`].
+/// Removes a socket that nobody listens on.
 fn make_room(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
-    let deadline = Instant::now() + IN_USE_WAIT_MAX;
-    loop {
-        match make_room_now(path, address) {
-            Err(error) if is_in_use(&error) && Instant::now() < deadline => {
-                thread::sleep(IN_USE_EVERY);
-            }
-            done => return done,
-        }
-    }
-}
-
-fn is_in_use(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrInUse
-}
-
-fn make_room_now(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -44,6 +44,7 @@ use crate::wire::tls::Secured;
 use account::Place;
 use bytes::Bytes;
 use connect::Checking;
+pub use events::Ending;
 use hashbrown::HashTable;
 use permissions::Granted;
 use std::borrow::Cow;
@@ -583,15 +584,15 @@ impl Client {
     }
 
     /// Says what there is to say about it, and ends its subscriptions, here and in the eyes of the other shards.
-    pub fn end(&mut self, reason: CloseReason, turn: &mut Turn<'_>) {
+    pub fn end(&mut self, ending: Ending<'_>, turn: &mut Turn<'_>) {
+        let reason = ending.reason;
         if let Some(farewell) = reason.farewell() {
             self.say_error(&farewell, turn);
         }
-        let slow = self.what_was_too_much(reason, turn);
         self.end_all_subscriptions(turn);
         self.take_permissions(None, turn);
         self.leave(turn);
-        self.tell_disconnected(reason, slow.as_ref(), turn);
+        self.tell_disconnected(ending, turn);
         if !self.is_resident() {
             turn.log
                 .debug(|| self.labelled(&format!("Client connection closed: {reason}")));

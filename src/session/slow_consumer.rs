@@ -49,8 +49,8 @@ impl SlowConsumer {
         format!("Did not keep up in account {account}: {bytes} bytes waiting, {what}")
     }
 
-    /// What the event about its end says of it.
-    pub fn for_event(&self) -> event::SlowConsumer {
+    /// In text, for events and pages: what clients have chosen may be no UTF-8.
+    pub fn report(&self) -> event::SlowConsumer {
         let glut = self.glut.as_ref();
         let text =
             |part: Option<&[u8]>| String::from_utf8_lossy(part.unwrap_or_default()).into_owned();

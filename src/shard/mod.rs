@@ -37,7 +37,7 @@ use crate::base::slab::Slab;
 use crate::interest::{Memo, Usage};
 use crate::mesh::{Mesh, Parcel};
 use crate::router::{Connection, Counters, Outboxes, Router, Sender};
-use crate::session::client::{Client, Turn};
+use crate::session::client::{Client, Ending, Turn};
 use crate::session::close::CloseReason;
 use crate::session::settings::Settings;
 use crate::wire::opening::Greeting;
@@ -625,6 +625,11 @@ impl Shard {
 
     /// Ends a session; its socket follows once the outbox is empty.
     fn close(&mut self, id: ConnectionId, reason: CloseReason) {
+        self.close_with(id, reason.into());
+    }
+
+    fn close_with(&mut self, id: ConnectionId, ending: Ending<'_>) {
+        let reason = ending.reason;
         if !self.is_current(id) || matches!(self.seats.get(id.slot), Some(Seat::Leaving)) {
             return;
         }
@@ -647,7 +652,7 @@ impl Shard {
         if reason == CloseReason::StaleConnection {
             self.tally.stale += 1;
         }
-        client.end(reason, &mut self.turn());
+        client.end(ending, &mut self.turn());
         if reason.is_beyond_sending() {
             self.router.outboxes.discard(id.slot);
         } else {

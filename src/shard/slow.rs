@@ -6,6 +6,7 @@
 use super::{Seat, Shard};
 use crate::base::log::Level;
 use crate::config::duration::GoDuration;
+use crate::session::client::Ending;
 use crate::session::close::CloseReason;
 use crate::session::slow_consumer::SlowConsumer;
 use std::collections::VecDeque;
@@ -63,17 +64,23 @@ impl Shard {
 
     fn close_slow(&mut self, slot: u32, text: &str, reason: CloseReason) {
         let id = self.id_of(slot);
-        if let Some(client) = self.client(id) {
-            let slow = client.slow_consumer(reason, self.now, &self.router);
-            let account = self.settings.accounts.name(slow.account);
-            let (found, told) = (client.labelled(text), client.labelled(&slow.told(account)));
-            self.log.add(Level::Info, found);
-            self.log.add(Level::Info, told);
-            if self.slow_consumers.len() >= REMEMBERED_MAX {
-                self.slow_consumers.pop_front();
-            }
-            self.slow_consumers.push_back(slow);
+        let Some(client) = self.client(id) else {
+            self.close(id, reason);
+            return;
+        };
+        let slow = client.slow_consumer(reason, self.now, &self.router);
+        let account = self.settings.accounts.name(slow.account);
+        let (found, told) = (client.labelled(text), client.labelled(&slow.told(account)));
+        self.log.add(Level::Info, found);
+        self.log.add(Level::Info, told);
+        let ending = Ending {
+            reason,
+            slow: Some(&slow),
+        };
+        self.close_with(id, ending);
+        if self.slow_consumers.len() >= REMEMBERED_MAX {
+            self.slow_consumers.pop_front();
         }
-        self.close(id, reason);
+        self.slow_consumers.push_back(slow);
     }
 }

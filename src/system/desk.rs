@@ -13,9 +13,9 @@ use crate::base::ids::{AccountId, ClientNumber};
 use crate::base::log::{Level, Record};
 use crate::monitor::{AccountStat, Page, Site};
 use crate::protocol::client_info::ClientInfo;
+use crate::protocol::encoding::{ACCEPT_ENCODING, CONTENT_ENCODING, Encoding};
 use crate::protocol::event::{EventKind, EventServer, Heading};
 use crate::protocol::headers;
-use crate::protocol::trace_request::{ACCEPT_ENCODING, Encoding};
 use crate::shard::errand::{Errand, Outcome};
 use crate::shard::survey::WantedSubscriptions;
 use crate::subject::Pattern;
@@ -128,16 +128,11 @@ impl Desk {
         let Some(encoding) = encoding else {
             return Some(Publication::plain(&asked.reply, body));
         };
-        let compressed = encoding.compress(&body);
-        let used = if compressed.is_some() {
-            encoding
-        } else {
-            Encoding::Identity
-        };
+        let (body, used) = encoding.apply(body, usize::MAX);
         Some(Publication {
             subject: asked.reply.clone(),
             headers: headers::with(b"", CONTENT_ENCODING, used.name().as_bytes()),
-            body: compressed.unwrap_or(body),
+            body,
         })
     }
 
@@ -527,7 +522,6 @@ fn accepted(block: &[u8]) -> Option<Encoding> {
 /// No client has it.
 const NOBODY: ClientNumber = ClientNumber(0);
 const REQUEST_INFO: &[u8] = b"Nats-Request-Info";
-const CONTENT_ENCODING: &str = "Content-Encoding";
 
 #[cfg(test)]
 mod tests {

@@ -66,7 +66,7 @@ fn follow(request: &Request) -> Result<(), String> {
     let state = State::new(source.base.clone(), wishes.clone());
     let fetcher = Fetcher::start(source, wishes.clone(), *every)?;
     match output {
-        None => screen::show(state, &fetcher, Names::start()?, *rounds),
+        None => screen::show(state, &fetcher, *rounds),
         Some(output) => write(state, &fetcher, rounds.unwrap_or(1), output),
     }
 }
@@ -75,7 +75,7 @@ fn follow(request: &Request) -> Result<(), String> {
 fn write(mut state: State, fetcher: &Fetcher, rounds: u32, output: &Output) -> Result<(), String> {
     let failed = |why: String| format!("no answer from {}: {why}", state.address);
     let first = fetcher.next_reading().map_err(failed)?;
-    let mut names = Names::start()?;
+    let mut names = Names::new();
     let mut file = open(output)?;
     state.take(first);
     for round in 0..rounds {

@@ -1,13 +1,14 @@
 //! What addresses are called, looked up beside the screen: a name server may take seconds, and nobody waits for it.
 //!
-//! An address is asked for once, whatever comes of it, and [`NAMES_MAX`] are remembered; the others keep their numbers. A name is what
-//! its owner has written into the name service, so it is made printable.
+//! An address is asked for once, whatever comes of it, and [`NAMES_MAX`] are remembered; the others keep their numbers, and so do
+//! all when no thread can be made. A name is what its owner has written into the name service, so it is made printable.
 
 use super::sample::without_controls;
 use super::state::State;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 use std::time::Duration;
 
 /// Look-ups at a time: one that hangs holds up a part of the others only.
@@ -16,46 +17,37 @@ const NAMES_MAX: usize = 100_000;
 /// How long a snapshot waits for the next answer before it does without.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// Threads that look up.
+type LookUp = fn(&IpAddr) -> Option<String>;
+type Answer = (IpAddr, Option<String>);
+
+/// Threads that look up. There are none before anybody asks.
 #[derive(Debug)]
 pub(super) struct Names {
+    look_up: LookUp,
     workers: Vec<Sender<IpAddr>>,
-    answers: Receiver<(IpAddr, Option<String>)>,
+    answers: Receiver<Answer>,
+    /// For more workers.
+    answering: Sender<Answer>,
     asked: HashSet<IpAddr>,
     /// Look-ups that have not come to an end.
     open: usize,
 }
 
 impl Names {
-    /// # Errors
-    /// A thread cannot be made.
-    pub(super) fn start() -> Result<Names, String> {
+    pub(super) fn new() -> Names {
         Names::looked_up_with(|address| dns_lookup::lookup_addr(address).ok())
     }
 
-    fn looked_up_with(look_up: fn(&IpAddr) -> Option<String>) -> Result<Names, String> {
-        let (sender, answers) = channel();
-        let worker = |_| {
-            let (questions, addresses) = channel::<IpAddr>();
-            let sender = sender.clone();
-            std::thread::Builder::new()
-                .name("names".to_owned())
-                .spawn(move || {
-                    for address in addresses {
-                        if sender.send((address, look_up(&address))).is_err() {
-                            break;
-                        }
-                    }
-                })
-                .map_err(|error| error.to_string())?;
-            Ok(questions)
-        };
-        Ok(Names {
-            workers: (0..WORKERS).map(worker).collect::<Result<_, String>>()?,
+    fn looked_up_with(look_up: LookUp) -> Names {
+        let (answering, answers) = channel();
+        Names {
+            look_up,
+            workers: Vec::new(),
             answers,
+            answering,
             asked: HashSet::new(),
             open: 0,
-        })
+        }
     }
 
     /// Tells the state what has become known. Says whether there is anything new.
@@ -93,10 +85,30 @@ impl Names {
             if self.asked.len() >= NAMES_MAX || !self.asked.insert(address) {
                 continue;
             }
+            if self.workers.len() < WORKERS {
+                self.workers.extend(self.worker());
+            }
+            let Some(turn) = self.asked.len().checked_rem(self.workers.len()) else {
+                return;
+            };
             // The thread is there as long as this is.
-            let _ = self.workers[self.asked.len() % WORKERS].send(address);
+            let _ = self.workers[turn].send(address);
             self.open += 1;
         }
+    }
+
+    fn worker(&self) -> Option<Sender<IpAddr>> {
+        let (questions, addresses) = channel::<IpAddr>();
+        let (look_up, answering) = (self.look_up, self.answering.clone());
+        let work = move || {
+            for address in addresses {
+                if answering.send((address, look_up(&address))).is_err() {
+                    break;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("names".to_owned());
+        thread.spawn(work).ok().map(|_| questions)
     }
 
     fn taken(&mut self, (address, name): (IpAddr, Option<String>)) -> Option<(IpAddr, String)> {
@@ -115,8 +127,7 @@ mod tests {
         let mut names = Names::looked_up_with(|address| {
             let is_known = address.to_string() == "127.0.0.1";
             is_known.then(|| "a\u{1b}b.example".to_owned())
-        })
-        .unwrap();
+        });
         let mut state = looked_at();
         names.tell_all(&mut state);
         // Two connections come from there.
@@ -129,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_has_no_name_keeps_its_address() {
-        let mut names = Names::looked_up_with(|_| None).unwrap();
+        let mut names = Names::looked_up_with(|_| None);
         let mut state = looked_at();
         names.tell_all(&mut state);
         assert!(state.rows().iter().all(|row| row.host_name.is_none()));

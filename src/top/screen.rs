@@ -19,12 +19,7 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Shows the server until the user leaves, or for so many readings.
-pub(super) fn show(
-    state: State,
-    fetcher: &Fetcher,
-    names: Names,
-    rounds: Option<u32>,
-) -> Result<(), String> {
+pub(super) fn show(state: State, fetcher: &Fetcher, rounds: Option<u32>) -> Result<(), String> {
     let told = |error: io::Error| format!("the terminal cannot be used: {error}");
     let is_told_to_end = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -34,7 +29,7 @@ pub(super) fn show(
     let mut view = View {
         state,
         input: Input::default(),
-        names,
+        names: Names::new(),
         rounds,
     };
     let ended = view.run(&mut terminal, fetcher, &is_told_to_end);

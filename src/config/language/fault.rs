@@ -146,16 +146,16 @@ fn without_users(text: &str) -> String {
         let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ']');
         let end = tail.find(is_end);
         let url = &tail[..end.unwrap_or(tail.len())];
-        rest = match (url.rfind('@'), end) {
-            (Some(at), _) => &tail[at..],
-            (None, None) if url.contains(':') && !url.contains('/') => "",
-            (None, _) => {
-                shown.push_str(url);
-                rest = &tail[url.len()..];
-                continue;
-            }
+        let shown_from = match (url.rfind('@'), end) {
+            (Some(at), _) => at,
+            (None, None) if url.contains(':') && !url.contains('/') => url.len(),
+            (None, _) => 0,
         };
-        shown.push('…');
+        if shown_from > 0 {
+            shown.push('…');
+        }
+        shown.push_str(&url[shown_from..]);
+        rest = &tail[url.len()..];
     }
     shown.push_str(rest);
     shown

@@ -9,20 +9,20 @@
 use super::{Client, Turn};
 use crate::base::ids::AccountId;
 use crate::protocol::client_info::rfc3339;
-use crate::protocol::event::{
-    Amount, ClientEvent, EventKind, EventServer, Farewell, Heading, SlowConsumer,
-};
+use crate::protocol::event::{Amount, ClientEvent, EventKind, EventServer, Farewell, Heading};
 use crate::router::{Detail, Traffic};
 use crate::session::close::CloseReason;
+use crate::session::slow_consumer::SlowConsumer;
 
 /// In the account that the client is in, for whoever looks after that one.
 const REFUSED_IN_ACCOUNT: &str = "$SYS.ACCOUNT.CLIENT.AUTH.ERR";
 
 /// Why a client goes, or does not come in.
-#[derive(Clone, Copy)]
-struct Ending<'a> {
-    reason: CloseReason,
-    slow: Option<&'a SlowConsumer>,
+#[derive(Clone, Copy, Debug)]
+pub struct Ending<'a> {
+    pub reason: CloseReason,
+    /// Of a client that did not keep up: what was too much for it.
+    pub slow: Option<&'a SlowConsumer>,
 }
 
 impl From<CloseReason> for Ending<'_> {
@@ -40,28 +40,10 @@ impl Client {
     }
 
     /// It has gone, or has never been let in.
-    pub(super) fn tell_disconnected(
-        &self,
-        reason: CloseReason,
-        slow: Option<&SlowConsumer>,
-        turn: &mut Turn<'_>,
-    ) {
+    pub(super) fn tell_disconnected(&self, ending: Ending<'_>, turn: &mut Turn<'_>) {
         let account = turn.settings.accounts.name(self.place.account);
         let subject = format!("$SYS.ACCOUNT.{account}.DISCONNECT");
-        self.tell_system(&subject, Some(Ending { reason, slow }), turn);
-    }
-
-    /// What was too much for it, if it goes for that reason. The subscription is named while it is there.
-    pub(super) fn what_was_too_much(
-        &self,
-        reason: CloseReason,
-        turn: &Turn<'_>,
-    ) -> Option<SlowConsumer> {
-        let is_told = reason.is_slowness() && turn.settings.system.is_some();
-        is_told.then(|| {
-            self.slow_consumer(reason, turn.now, turn.router)
-                .for_event()
-        })
+        self.tell_system(&subject, Some(ending), turn);
     }
 
     /// It is not let in.
@@ -111,6 +93,8 @@ impl Client {
             client.round_trip_nanos = 0;
         }
         let reason = ending.map(|ending| ending.reason.to_string());
+        let slow = ending.and_then(|ending| ending.slow);
+        let slow = slow.map(SlowConsumer::report);
         let sent = turn.router.outboxes.traffic(self.id.slot);
         let id = turn.router.event_id();
         let event = ClientEvent {
@@ -128,7 +112,7 @@ impl Client {
                 sent: amount(self.received),
                 received: amount(sent),
                 reason,
-                slow_consumer: ending.and_then(|ending| ending.slow),
+                slow_consumer: slow.as_ref(),
             }),
         };
         event.to_json()

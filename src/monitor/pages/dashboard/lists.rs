@@ -151,20 +151,20 @@ struct Slow<'a> {
 
 impl<'a> Slow<'a> {
     fn new(site: &'a Site, slow: &SlowConsumer) -> Slow<'a> {
+        let report = slow.report();
         let glut = slow.glut.as_ref();
-        let of_glut = |part: Option<&[u8]>| text(part.unwrap_or_default());
         Slow {
             at: Time(site.time_of_day(slow.closed_at)),
             cid: slow.number.0,
             address: slow.origin.to_string(),
             account: account_name(site, slow.account),
             reason: slow.reason.to_string(),
-            pending_bytes: slow.pending_bytes,
-            subject: of_glut(glut.map(|glut| &*glut.subject)),
-            subscription: of_glut(glut.and_then(|glut| glut.pattern.as_deref())),
-            sid: of_glut(glut.map(|glut| &*glut.sid)),
-            queue: of_glut(glut.map(|glut| &*glut.queue)),
-            percent: glut.map_or(0, |glut| glut.percent),
+            pending_bytes: report.pending_bytes,
+            subject: report.subject,
+            subscription: report.subscription,
+            sid: report.sid,
+            queue: report.queue,
+            percent: report.percent.unwrap_or_default(),
             subscription_percent: glut.map_or(0, |glut| glut.subscription_percent),
         }
     }

@@ -2,7 +2,6 @@
 
 use super::family::{Families, Labels, Value, classes, figure};
 use crate::base::histogram::Histogram;
-use crate::monitor::go_json::text;
 use crate::monitor::surveyor::ShardCounts;
 use crate::session::close::CloseReason;
 use crate::session::slow_consumer::SlowConsumer;
@@ -29,8 +28,7 @@ pub(super) fn add(families: &mut Families, server_id: &str, shards: &[ShardCount
 
 /// Adds a consumer that was too slow.
 pub(super) fn add_slow_consumer(families: &mut Families, account: &str, slow: &SlowConsumer) {
-    let glut = slow.glut.as_ref();
-    let of_glut = |part: Option<&[u8]>| text(part.unwrap_or_default());
+    let report = slow.report();
     let reason = match slow.reason {
         CloseReason::SlowConsumerWriteDeadline => WRITE_DEADLINE,
         _ => PENDING_BYTES,
@@ -41,12 +39,9 @@ pub(super) fn add_slow_consumer(families: &mut Families, account: &str, slow: &S
         vec![
             ("cid", slow.number.0.to_string()),
             ("account", account.to_owned()),
-            ("subject", of_glut(glut.map(|glut| &*glut.subject))),
-            (
-                "subscription",
-                of_glut(glut.and_then(|glut| glut.pattern.as_deref())),
-            ),
-            ("sid", of_glut(glut.map(|glut| &*glut.sid))),
+            ("subject", report.subject),
+            ("subscription", report.subscription),
+            ("sid", report.sid),
             ("reason", reason.to_owned()),
         ],
         Value::Gauge(figure(slow.pending_bytes as u64)),
