@@ -284,16 +284,19 @@ impl Requests {
             self.in_flight = self.in_flight.saturating_sub(1);
             return;
         }
-        tally.deliver(message.payload.len(), now_ns);
         let stamp = match (self.is_verified, is_stamped) {
             (true, _) => Stamp::read(message.payload).ok(),
             (false, true) => Stamp::read_unverified(message.payload),
             (false, false) => None,
         };
+        if let (Some(stamp), true) = (&stamp, self.is_verified)
+            && !self.open.answer(stamp.sequence)
+        {
+            // One too many must not stand for one that is still on its way.
+            return;
+        }
+        tally.deliver(message.payload.len(), now_ns);
         if let Some(stamp) = stamp {
-            if self.is_verified && !self.open.answer(stamp.sequence) {
-                return;
-            }
             let (corrected_ns, service_ns) = stamp.delays(now_ns);
             tally.record(corrected_ns, service_ns);
         } else if self.is_verified {
