@@ -16,6 +16,7 @@
 //! | `server` | the thread, connections, their limits |
 //! | `seats` | who keeps a place when there are too many |
 //! | `http2` | HTTP/2, and its limits |
+//! | `targets` | request targets as people write them |
 //! | `path` | which path is which page |
 //! | `site` | what pages may ask; from a request to its answer |
 //! | `query` | arguments, and nats-server's words for wrong ones |
@@ -38,6 +39,7 @@ mod seats;
 mod server;
 mod site;
 mod surveyor;
+mod targets;
 
 pub use answers::Page;
 pub use pages::accounts::AccountStat;

@@ -6,6 +6,7 @@
 use super::http2;
 use super::seats::{Seat, Seats};
 use super::site::Site;
+use super::targets::Escaped;
 use super::{Beside, Facts, HTTP2};
 use crate::base::log::{Level, Record};
 use futures_lite::future::or;
@@ -147,6 +148,8 @@ async fn talk(
     site: Rc<Site>,
     seat: &Rc<Seat>,
 ) {
+    let (reader, writer) = tokio::io::split(stream);
+    let stream = tokio::io::join(Escaped::new(reader), writer);
     let answer = service_fn(|request| {
         let (site, asking) = (Rc::clone(&site), seat.asks());
         async move {

@@ -70,6 +70,8 @@ const PAGES: &[&str] = &[
     "/connz?cid=123456",
     "/connz?mqtt_client=x",
     "/connz?filter_subject=nothing.of.it",
+    // As people write it; HTTP would have them escape it.
+    "/connz?user=\"nobody\"&filter_subject=foo.>",
     "/subsz",
     "/subsz?subs=1",
     "/subsz?subs=1&test=foo.bar",
@@ -105,6 +107,9 @@ const REFUSALS: &[&str] = &[
     "/connz?state=half",
     "/connz?limit=+5",
     "/subsz?test=a.*",
+    "/subsz?test=a.>",
+    "/connz?state=<a>#b",
+    "/con>nz",
     "/subsz?test=a..b",
     "/subsz?subs=2",
     "/accountz?acc=nope",

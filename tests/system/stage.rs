@@ -19,6 +19,8 @@ accounts {
   B { users: [ {user: b, password: p} ], limits: {max_connections: 1} }
 }
 system_account: SYS
+# Who is only greeted stays however busy the machine is.
+authorization { timeout: 60 }
 "#;
 
 /// What one of the two does not have, or what counts differently: nats-server counts the subscriptions that it makes
