@@ -146,7 +146,10 @@ impl<'a> Part<'a> {
         let case = Case { scenario, series };
         for one in &case.series {
             for run in &one.runs {
-                push_new(&mut self.servers, &run.server);
+                let is_same = |known: &&ServerIdentity| is_same_but_for_port(known, &run.server);
+                if !self.servers.iter().any(is_same) {
+                    self.servers.push(&run.server);
+                }
             }
             let origin = format!("{}, {}", case.title(), one.label);
             self.warnings.extend(one.warnings(&origin));
@@ -319,12 +322,18 @@ impl<'a> Series<'a> {
         Standing::of(&self.runs)
     }
 
-    /// Each sentence once, with how many of the runs say it.
+    /// Each sentence once, with how many of the runs say it. Where they differ in a figure, the greatest is told.
     fn warnings(&self, origin: &str) -> Vec<String> {
         let mut sentences: Vec<(&str, usize)> = Vec::new();
         for sentence in self.runs.iter().flat_map(|run| &run.warnings) {
-            match sentences.iter_mut().find(|(known, _)| known == sentence) {
-                Some((_, times)) => *times += 1,
+            let is_same = |(known, _): &&mut (&str, usize)| words(known) == words(sentence);
+            match sentences.iter_mut().find(is_same) {
+                Some((known, times)) => {
+                    *times += 1;
+                    if figures(sentence) > figures(known) {
+                        *known = sentence;
+                    }
+                }
                 None => sentences.push((sentence, 1)),
             }
         }
@@ -337,6 +346,32 @@ impl<'a> Series<'a> {
             })
             .collect()
     }
+}
+
+/// Every run has a port of its own.
+fn is_same_but_for_port(one: &ServerIdentity, other: &ServerIdentity) -> bool {
+    if one.command.is_empty() || other.command.is_empty() {
+        return one == other;
+    }
+    let command = |server: &ServerIdentity| -> Vec<String> {
+        let port = server.address.rsplit(':').next().unwrap_or_default();
+        let words = server.command.iter();
+        words.map(|word| word.replace(port, "PORT")).collect()
+    };
+    (&one.name, &one.version, command(one)) == (&other.name, &other.version, command(other))
+}
+
+/// What a sentence says without its figures.
+fn words(sentence: &str) -> String {
+    sentence
+        .chars()
+        .filter(|letter| !letter.is_ascii_digit())
+        .collect()
+}
+
+fn figures(sentence: &str) -> Vec<u64> {
+    let parts = sentence.split(|letter: char| !letter.is_ascii_digit());
+    parts.filter_map(|part| part.parse().ok()).collect()
 }
 
 /// `one`, `one and two`, `one, two and three`.
