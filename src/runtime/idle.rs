@@ -5,8 +5,8 @@
 //!
 //! - **Spin** where messages come so regularly that the next one is nearly always there within the budget: a conversation with somebody who
 //!   waits for each answer. Messages at random, as from many independent clients, would burn a core for little.
-//! - **Linger** where many messages pass one by one and nobody waits for an answer: a sleep of fixed length that single arrivals do not
-//!   end, so that each turn finds a handful of messages and nobody pays for waking.
+//! - **Linger** where many messages pass a few at a time and nobody waits for an answer: a sleep of fixed length that single arrivals do
+//!   not end, so that each turn finds a handful of messages and nobody pays for waking. A turn for a few messages is such a moment too.
 //! - **Sleep** otherwise, until something comes.
 
 use super::clock::Clock;
@@ -17,8 +17,11 @@ use std::time::Duration;
 pub(super) const LINGER_COMPLETIONS: usize = 8;
 /// What lingering must be expected to gather, or single messages are delayed for nothing.
 const GATHERED_MIN: f64 = 2.0;
-/// With so many messages between two idle moments nothing is gained by gathering more.
-const GATHERED_MAX: u64 = 64;
+/// With so many messages between two idle moments little is gained by gathering more, and the senders of so fast a stream would
+/// run into what waits for the sleeper.
+const GATHERED_MAX: u64 = 1024;
+/// How long not to linger again where it has not gathered anything.
+const HOLD_OFF: Duration = Duration::from_millis(50);
 /// One in so many arrivals may be part of a conversation.
 const TALK_SHARE: u64 = 64;
 /// How often the rates are looked at.
@@ -50,8 +53,12 @@ pub(super) struct Idle {
     lingers: bool,
     looked_at: Now,
     seen: Activity,
-    /// Idle moments since it looked.
+    /// Idle moments since it looked, and how many of them no message had come before.
     moments: u64,
+    empty_moments: u64,
+    /// Messages at the last idle moment.
+    messages: u64,
+    holds_off_until: Now,
 }
 
 /// What a shard has done so far.
@@ -74,24 +81,35 @@ impl Idle {
             looked_at: Now::ZERO,
             seen: Activity::default(),
             moments: 0,
+            empty_moments: 0,
+            messages: 0,
+            holds_off_until: Now::ZERO,
         }
     }
 
     /// How long to linger now, in an idle moment; none is not at all.
     pub(super) fn linger(&mut self, now: Now, activity: Activity) -> Option<Duration> {
         self.moments += 1;
+        self.empty_moments += u64::from(activity.messages == self.messages);
+        self.messages = activity.messages;
         let elapsed = now.since(self.looked_at);
         if elapsed >= LOOK_EVERY {
             let messages = activity.messages - self.seen.messages;
             let arrivals = activity.arrivals - self.seen.arrivals;
             let talks = activity.talks - self.seen.talks;
             let gathered = messages as f64 * self.patience.linger.div_duration_f64(elapsed);
+            if self.lingers && 2 * self.empty_moments > self.moments {
+                // They come in heaps, and most sleeps were for nothing.
+                self.holds_off_until = now.after(HOLD_OFF);
+            }
             self.lingers = gathered >= GATHERED_MIN
                 && messages <= GATHERED_MAX * self.moments
-                && talks <= arrivals / TALK_SHARE;
+                && talks <= arrivals / TALK_SHARE
+                && now >= self.holds_off_until;
             self.looked_at = now;
             self.seen = activity;
             self.moments = 0;
+            self.empty_moments = 0;
         }
         self.lingers.then_some(self.patience.linger)
     }
@@ -218,9 +236,33 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_linger_where_messages_come_in_heaps_anyway() {
-        assert!(lingers_after(PATIENCE, 10, activity(640, 640, 0)));
-        assert!(!lingers_after(PATIENCE, 10, activity(641, 641, 0)));
+    fn it_does_not_linger_where_enough_comes_anyway() {
+        assert!(lingers_after(PATIENCE, 10, activity(10_240, 640, 0)));
+        assert!(!lingers_after(PATIENCE, 10, activity(10_241, 640, 0)));
+    }
+
+    /// For how many of a hundred milliseconds it lingers when a heap of so many messages comes every so often. When it does
+    /// not linger it sleeps until the next heap.
+    fn lingers_among_heaps(heap: u64, every: Duration) -> u128 {
+        let mut idle = Idle::new(PATIENCE);
+        let (mut elapsed, mut lingered) = (Duration::ZERO, Duration::ZERO);
+        while elapsed < LOOK_EVERY * 100 {
+            let heaps = u64::try_from(elapsed.as_nanos() / every.as_nanos()).unwrap();
+            let said = idle.linger(Now::ZERO.after(elapsed), activity(heap * heaps, heaps, 0));
+            lingered += said.unwrap_or_default();
+            elapsed += said.unwrap_or(every);
+        }
+        lingered.as_nanos() / LOOK_EVERY.as_nanos()
+    }
+
+    #[test]
+    fn it_lingers_only_where_most_sleeps_gather_something() {
+        let of_linger = |part: f64| PATIENCE.linger.mul_f64(part);
+        assert!(lingers_among_heaps(30, of_linger(0.3)) >= 98);
+        assert!(lingers_among_heaps(1000, of_linger(1.0)) >= 98);
+        assert_eq!(lingers_among_heaps(1100, of_linger(1.0)), 0, "too fast");
+        let heaps = lingers_among_heaps(1000, of_linger(3.0));
+        assert!((1..=4).contains(&heaps), "{heaps}: tried, and given up");
     }
 
     #[test]
