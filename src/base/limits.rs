@@ -103,6 +103,8 @@ pub const PASSWORD_CHECKS_MAX: usize = 512;
 
 /// Traced messages of one shard that wait to hear from other shards what became of them there.
 pub const TRACES_WAITING_MAX: usize = 1024;
+/// Bytes of an event of message tracing that is compressed, a fraction of a millisecond: a shard has no time for larger ones.
+pub const TRACE_COMPRESSED_BYTES_MAX: usize = 64 * 1024;
 
 /// Subjects for which a connection with permissions remembers whether it may publish to them (as nats-server).
 pub const REMEMBERED_SUBJECTS_MAX: usize = 128;

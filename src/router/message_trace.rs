@@ -27,7 +27,7 @@ use super::imports::{Describe, Journey};
 use super::{Publisher, Router};
 use crate::account::Accounts;
 use crate::base::ids::{AccountId, ShardId};
-use crate::base::limits::TRACES_WAITING_MAX;
+use crate::base::limits::{TRACE_COMPRESSED_BYTES_MAX, TRACES_WAITING_MAX};
 use crate::interest::{Memo, Scope};
 use crate::mesh::{Carried, Report, Ticket};
 use crate::protocol::client_info::rfc3339;
@@ -219,7 +219,7 @@ impl Router {
         let mut headers = Vec::new();
         if let Some(encoding) = traced.encoding {
             let used;
-            (event, used) = encoding.apply(event, COMPRESSED_MAX);
+            (event, used) = encoding.apply(event, TRACE_COMPRESSED_BYTES_MAX);
             headers = headers::with(b"", CONTENT_ENCODING, used.name().as_bytes());
         }
         self.say(traced.account, &traced.destination, &headers, &event);
@@ -252,6 +252,3 @@ impl Trace {
         steps
     }
 }
-
-/// Bytes of an event that is compressed, a fraction of a millisecond: a shard has no time for larger ones.
-const COMPRESSED_MAX: usize = 64 * 1024;

@@ -160,11 +160,11 @@ impl Pump {
         while !(self.is_stopping && self.sockets.are_all_closed()) {
             let before = self.shard.messages();
             let was_busy = self.turn()?;
-            let moved = self.shard.messages() - before;
+            let messages = self.shard.messages() - before;
             if was_busy {
                 self.make_way().await;
             }
-            let may_linger = !was_busy || self.is_small(moved);
+            let may_linger = !was_busy || self.is_small(messages);
             if may_linger && let Some(at_most) = self.linger() {
                 self.pulse.lingers += 1;
                 self.ring.sleep(LINGER_COMPLETIONS, Some(at_most))?;
